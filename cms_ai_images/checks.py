@@ -1,0 +1,40 @@
+"""System checks: numbered, each with a hint. `docs/settings.md` lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from . import conf
+from .types import Priority
+
+
+@checks.register
+def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E001: unknown keys. E002: no draft storage. W001: no RQ queues for the default pool."""
+    try:
+        alias = conf.get("DRAFT_STORAGE")
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), hint="Compare the keys with docs/settings.md.", id="cms_ai_images.E001")]
+    messages: list[checks.CheckMessage] = []
+    if alias not in settings.STORAGES:
+        messages.append(
+            checks.Error(
+                f"STORAGES has no alias {alias!r}.",
+                hint="Add a private storage for drafts: a folder outside MEDIA_ROOT, or a bucket that is not public.",
+                id="cms_ai_images.E002",
+            )
+        )
+    missing = [f"images-{p.word}" for p in Priority if f"images-{p.word}" not in getattr(settings, "RQ_QUEUES", {})]
+    if len(missing) == len(Priority):
+        messages.append(
+            checks.Warning(
+                "RQ_QUEUES has no queue for the pool 'images'.",
+                hint=f"Define {', '.join(missing)}, or give every generation model another pool that has its queues.",
+                id="cms_ai_images.W001",
+            )
+        )
+    return messages

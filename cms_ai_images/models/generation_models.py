@@ -1,0 +1,183 @@
+"""The models that pictures can be drawn with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from cms_ai_images import conf
+from cms_ai_images.types import ModelSpec, Operation
+
+
+def default_operations() -> list[str]:
+    """Text to image is what every model can do."""
+    return [Operation.TEXT_TO_IMAGE.value]
+
+
+def default_sizes() -> list[list[int]]:
+    """One square size, in pixels."""
+    return [[1024, 1024]]
+
+
+class GenerationModel(models.Model):
+    """A model, where it is, how it is loaded, what it may be asked for and what that costs."""
+
+    class DType(models.TextChoices):
+        AUTO = "auto", _("Automatic (bfloat16 on a GPU, float32 on a CPU)")
+        FLOAT32 = "float32", "float32"
+        FLOAT16 = "float16", "float16"
+        BFLOAT16 = "bfloat16", "bfloat16"
+
+    class Offload(models.TextChoices):
+        NONE = "none", _("Keep everything on the GPU")
+        MODEL = "model", _("Move whole parts to the GPU when they are needed")
+        SEQUENTIAL = "sequential", _("Move layer by layer (slow, for very small GPUs)")
+
+    slug = models.SlugField(_("slug"), unique=True)
+    label = models.CharField(_("label"), max_length=100)
+    description = models.TextField(_("description"), blank=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    position = models.PositiveSmallIntegerField(
+        _("position"), default=0, help_text=_("The first enabled model is the default.")
+    )
+
+    backend = models.CharField(_("backend"), max_length=50, default="diffusers")
+    source = models.CharField(
+        _("source"),
+        max_length=500,
+        blank=True,
+        help_text=_("A hub id such as Tongyi-MAI/Z-Image-Turbo, or a folder on the worker."),
+    )
+    revision = models.CharField(
+        _("revision"), max_length=100, blank=True, help_text=_("A hub revision; pin it in production.")
+    )
+    weights = models.JSONField(
+        _("extra weights"), default=list, blank=True, help_text=_("LoRA or replacement weights, as safetensors files.")
+    )
+    dtype = models.CharField(_("number format"), max_length=10, choices=DType, default=DType.AUTO)
+    cpu_offload = models.CharField(_("CPU offload"), max_length=10, choices=Offload, default=Offload.NONE)
+    vae_tiling = models.BooleanField(
+        _("VAE tiling"), default=False, help_text=_("Decodes large pictures in tiles to save memory.")
+    )
+    vae_slicing = models.BooleanField(
+        _("VAE slicing"), default=False, help_text=_("Decodes the pictures of a batch one by one.")
+    )
+    options = models.JSONField(_("backend options"), default=dict, blank=True)
+
+    operations = models.JSONField(_("operations"), default=default_operations)
+    sizes = models.JSONField(
+        _("sizes"), default=default_sizes, help_text=_("[[width, height], ...] in pixels; the first is the default.")
+    )
+    default_parameters = models.JSONField(
+        _("default parameters"),
+        default=dict,
+        blank=True,
+        help_text=_('For example {"steps": 20, "guidance_scale": 5.0}.'),
+    )
+    parameter_limits = models.JSONField(
+        _("parameter limits"),
+        default=dict,
+        blank=True,
+        help_text=_('For example {"steps": [1, 50], "guidance_scale": [0, 15]}.'),
+    )
+    prices = models.JSONField(
+        _("prices"),
+        default=dict,
+        blank=True,
+        help_text=_('Points per picture, for example {"text_to_image": {"standard": 30}}.'),
+    )
+    pool = models.SlugField(
+        _("pool"), default="images", help_text=_("The group of workers, and of RQ queues, that serves this model.")
+    )
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        ordering = ["position", "label"]
+        verbose_name = _("generation model")
+        verbose_name_plural = _("generation models")
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def default_size(self) -> tuple[int, int]:
+        """(width, height) in pixels used when a request names none."""
+        width, height = self.sizes[0]
+        return width, height
+
+    def price(self, operation: str, quality: str = "standard") -> int:
+        """Points for one picture; 0 where no price is set."""
+        return int(self.prices.get(operation, {}).get(quality, 0))
+
+    def spec(self) -> ModelSpec:
+        """What a backend needs to know, without the database."""
+        return ModelSpec(
+            slug=self.slug,
+            source=self.source,
+            revision=self.revision,
+            dtype=self.dtype,
+            cpu_offload=self.cpu_offload,
+            vae_tiling=self.vae_tiling,
+            vae_slicing=self.vae_slicing,
+            weights=tuple(self.weights),
+            options=self.options,
+        )
+
+    def clean(self) -> None:
+        """Refuse what would only fail in the worker, at the field where it belongs."""
+        errors: dict[str, Any] = {}
+        if self.backend not in conf.get("BACKENDS"):
+            errors["backend"] = _("No backend is called “%(backend)s”. Known ones: %(known)s.") % {
+                "backend": self.backend,
+                "known": ", ".join(sorted(conf.get("BACKENDS"))),
+            }
+        if self.backend == "diffusers" and not self.source:
+            errors["source"] = _("Name a hub id or a folder.")
+        if not is_list_of_sizes(self.sizes):
+            errors["sizes"] = _(
+                "Give at least one [width, height] pair of whole numbers from 8 to 8192, each a multiple of 8."
+            )
+        if (
+            not isinstance(self.operations, list)
+            or not set(map(str, self.operations)) <= set(Operation.values)
+            or not self.operations
+        ):
+            errors["operations"] = _("Choose from: %(known)s.") % {"known": ", ".join(Operation.values)}
+        if not isinstance(self.default_parameters, dict):
+            errors["default_parameters"] = _("Give a JSON object.")
+        if not is_dict_of_ranges(self.parameter_limits):
+            errors["parameter_limits"] = _("Give an object of [lowest, highest] pairs.")
+        if not isinstance(self.prices, dict) or not all(isinstance(price, dict) for price in self.prices.values()):
+            errors["prices"] = _('Give an object of objects, for example {"text_to_image": {"standard": 30}}.')
+        if errors:
+            raise ValidationError(errors)
+
+
+def is_list_of_sizes(value: Any) -> bool:
+    """Whether this is [[width, height], ...] that an image model can be asked for."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(size, list)
+            and len(size) == 2
+            and all(isinstance(side, int) and 8 <= side <= 8192 and side % 8 == 0 for side in size)
+            for size in value
+        )
+    )
+
+
+def is_dict_of_ranges(value: Any) -> bool:
+    """Whether this is {name: [lowest, highest], ...} with lowest <= highest."""
+    return isinstance(value, dict) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(end, int | float) for end in pair)
+        and pair[0] <= pair[1]
+        for pair in value.values()
+    )

@@ -1,0 +1,24 @@
+"""What an author chose last, and what they like."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class UserPreference(models.Model):
+    """The dialog's settings of one user."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="+"
+    )
+    last = models.JSONField(_("last settings"), default=dict, blank=True)
+    favourites = models.JSONField(_("favourites"), default=list, blank=True)
+
+    class Meta:
+        verbose_name = _("user preference")
+        verbose_name_plural = _("user preferences")
+
+    def __str__(self) -> str:
+        return str(self.user)

@@ -1,0 +1,223 @@
+"""The words of the domain, and the frozen values that cross its boundaries.
+
+Nothing here touches the database, Redis or a GPU, so every other module may import it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import IntegerChoices, TextChoices
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_SEED = 2**32 - 1
+"""Largest seed. JavaScript numbers lose 64-bit integers, so a seed has 32 bits."""
+
+
+class Status(TextChoices):
+    """Where a task is in its life. `lifecycle.SOURCES` lists the allowed moves."""
+
+    QUEUED = "queued", _("Queued")
+    """Waits for a worker; its row, not its RQ job, is what makes it wait."""
+    RUNNING = "running", _("Running")
+    """Held by one worker under a lease, fenced by (worker, attempt)."""
+    SUCCEEDED = "succeeded", _("Succeeded")
+    """All of its pictures are stored. Final."""
+    FAILED = "failed", _("Failed")
+    """No attempt is left, or the error cannot be mended by trying again. Final until somebody retries it."""
+    CANCELLED = "cancelled", _("Cancelled")
+    """Its owner no longer wants it. Final."""
+
+    @classmethod
+    def final(cls) -> frozenset[Status]:
+        """The states that no worker will change any more."""
+        return frozenset({cls.SUCCEEDED, cls.FAILED, cls.CANCELLED})
+
+    @classmethod
+    def active(cls) -> frozenset[Status]:
+        """The states that something will still change."""
+        return frozenset({cls.QUEUED, cls.RUNNING})
+
+
+class Operation(TextChoices):
+    """What a task does. A model row lists the operations that it supports."""
+
+    TEXT_TO_IMAGE = "text_to_image", _("Text to image")
+    IMAGE_TO_IMAGE = "image_to_image", _("Image to image")
+    INPAINT = "inpaint", _("Inpaint")
+    OUTPAINT = "outpaint", _("Outpaint")
+    UPSCALE = "upscale", _("Upscale")
+
+
+class Priority(IntegerChoices):
+    """Order within a pool; each priority has an RQ queue of its own."""
+
+    LOW = 10, _("Low")
+    NORMAL = 20, _("Normal")
+    HIGH = 30, _("High")
+
+    @property
+    def word(self) -> str:
+        """The name used in the API and in queue names: `low`, `normal` or `high`."""
+        return self.name.lower()
+
+
+class ReviewState(TextChoices):
+    """What became of a generated picture."""
+
+    DRAFT = "draft", _("Draft")
+    """Stored privately; only its owner sees it."""
+    ACCEPTED = "accepted", _("In the media library")
+    """Copied into the media library; the draft bytes are gone."""
+    DISCARDED = "discarded", _("Discarded")
+    """Its owner does not want it; the draft bytes are gone."""
+    PURGED = "purged", _("Purged")
+    """Nobody wanted it within the retention time; the draft bytes are gone."""
+
+
+class OutputFormat(TextChoices):
+    """How a picture is encoded when it is stored."""
+
+    PNG = "png", "PNG"
+    WEBP = "webp", "WebP"
+    JPEG = "jpeg", "JPEG"
+
+    @property
+    def mime_type(self) -> str:
+        """The media type of files in this format."""
+        return f"image/{self.value}"
+
+    @property
+    def extension(self) -> str:
+        """The usual file name ending, without the dot."""
+        return "jpg" if self is OutputFormat.JPEG else str(self.value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The object that a request was made for, so that its pictures can be found from there.
+
+    `label` is a model label such as `articles.article`; `object_id` is its primary key as text, empty for an
+    object that is not saved yet; `field` is the form field's name.
+    """
+
+    label: str
+    object_id: str = ""
+    field: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """What an author asks for. `None` means: as the preset, then the model, says.
+
+    Sizes are in pixels. `seed` is 0..2**32-1; `None` draws a fresh one. Picture *i* of a request uses `seed + i`
+    (modulo 2**32), so that any one of them can be made again alone.
+    """
+
+    prompt: str
+    operation: str = Operation.TEXT_TO_IMAGE.value
+    negative_prompt: str | None = None
+    preset: str | None = None
+    model: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    seed: int | None = None
+    num_images: int = 1
+    output_format: str | None = None
+    priority: str = Priority.NORMAL.word
+    auto_accept: bool | None = None
+    origin: Origin | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationParameters:
+    """What a backend is told to do: every value resolved, frozen on the task when it was queued."""
+
+    operation: str
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    seed: int
+    num_images: int
+    output_format: str
+
+    @property
+    def seeds(self) -> list[int]:
+        """One seed per picture."""
+        return [(self.seed + index) % (MAX_SEED + 1) for index in range(self.num_images)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object stored on the task."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What a backend needs to load a model: a `GenerationModel` row without the database.
+
+    `source` is a hub id or a folder; `revision` a hub revision, or empty. `weights` are extra safetensors files.
+    """
+
+    slug: str
+    source: str
+    revision: str = ""
+    dtype: str = "auto"
+    cpu_offload: str = "none"
+    vae_tiling: bool = False
+    vae_slicing: bool = False
+    weights: tuple[dict[str, Any], ...] = ()
+    options: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratedPicture:
+    """One picture as a backend returns it: an RGB image of the requested size, and the seed that made it."""
+
+    image: Image
+    seed: int
+
+
+StepCallback = Callable[[int, int], None]
+"""Called by a backend after each step with (steps done, steps in all).
+
+It raises to stop the work: `TaskCancelled`, `DeadlineExceeded` or `LeaseLost`. A backend lets that pass.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fence:
+    """Who may write to a running task: the worker that claimed it, in that attempt, and nobody else."""
+
+    task_id: int
+    worker_id: int
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureDetails:
+    """What an author says of a picture on its way into the media library. Empty means: let the app propose it."""
+
+    name: str = ""
+    alt_text: str = ""
+    caption: str = ""
+    credit: str = ""
+    folder_id: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a running attempt is, as its worker last said."""
+
+    attempt: int
+    step: int
+    total: int
