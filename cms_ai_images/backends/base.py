@@ -1,0 +1,51 @@
+"""What a backend is: one class with one required method.
+
+A backend turns frozen parameters into pictures. It knows nothing of tasks, users, storage or the database, so that it
+can be tried, tested and measured alone. Its module is imported by web processes too (the registry may name it in a
+check), so anything heavy is imported inside the methods.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, Operation, StepCallback
+
+
+class Backend(ABC):
+    """One loaded model. Used by one thread at a time; a worker keeps it from task to task."""
+
+    operations: ClassVar[frozenset[str]] = frozenset({Operation.TEXT_TO_IMAGE.value})
+    """What this backend can do at all; a model row may offer less."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+
+    def load(self) -> None:  # noqa: B027 (some backends have nothing to load)
+        """Bring the model into memory. Called before the first `generate`; calling it again does nothing.
+
+        Raises a `GenerationError` (`ModelFilesMissing`, `UnsafeWeights`, `BackendNotInstalled`, `OutOfMemory`, ...)
+        that says what an administrator has to mend.
+        """
+
+    @abstractmethod
+    def generate(self, parameters: GenerationParameters, on_step: StepCallback) -> list[GeneratedPicture]:
+        """Draw `parameters.num_images` RGB pictures of the requested size, one for each of `parameters.seeds`.
+
+        `on_step(done, total)` is called after each step, from this thread. What it raises stops the work and comes out
+        of here unchanged, with the model ready for the next call. Any other failure is a `GenerationError`.
+        """
+
+    def unload(self) -> None:  # noqa: B027 (nor to unload)
+        """Give the memory back. The next `load` starts afresh."""
+
+    @property
+    def device(self) -> str:
+        """Where the work is done, for people to read, e.g. `cuda (NVIDIA L4)`. Meaningful once loaded."""
+        return "cpu"
+
+    @property
+    def revision(self) -> str:
+        """Which state of the model was really loaded, e.g. a hub commit; empty where that is not known."""
+        return ""
