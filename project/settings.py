@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = Path(os.environ.get("AI_IMAGES_VAR", BASE_DIR / "var"))
+VAR = Path(os.environ.get("AI_IMAGES_VAR") or BASE_DIR / "var").resolve()
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "the example site is served on loopback only")
 DEBUG = os.environ.get("DEBUG", "") == "1"
@@ -87,7 +88,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+# A socket in a folder, not a port: jobs in Redis are code to a worker, so no other user of the machine may write there.
+REDIS_URL = os.environ.get("REDIS_URL", f"unix://{quote(str(VAR / 'valkey.sock'))}")
 RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("images-high", "images-normal", "images-low")}
 RQ = {"COMMIT_MODE": "auto"}  # the app enqueues after the commit itself
 

