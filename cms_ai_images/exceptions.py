@@ -203,6 +203,22 @@ class OutOfMemory(GenerationError):
     message = _("The picture did not fit into the worker's memory. Choose a smaller size or fewer pictures.")
 
 
+class PictureBroken(GenerationError):
+    """The numbers overflowed, as half precision does with some models: a black picture. Trying again gives the same."""
+
+    code = "picture_broken"
+    retryable = False
+    message = _(
+        "The model “%(model)s” computed no picture with the number format %(dtype)s. An administrator must mend it."
+    )
+
+
+class PictureWithheld(GenerationError):
+    code = "picture_withheld"
+    retryable = False
+    message = _("The model's own safety check withheld the picture. Please describe it differently.")
+
+
 class DeadlineExceeded(GenerationError):
     code = "deadline_exceeded"
     message = _("Drawing took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")
