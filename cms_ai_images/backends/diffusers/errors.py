@@ -1,0 +1,64 @@
+"""What to make of whatever the libraries below raise."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+
+from cms_ai_images.exceptions import AIImagesError, GenerationError, ModelFilesMissing, OutOfMemory
+
+DETAIL_LENGTH = 200
+"""Characters of a foreign message that are kept: it is shown to people, the whole of it is in the chained error."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or off it.
+
+    CUDA has a class of its own; the CPU's allocator and Metal only say so in the text of a `RuntimeError`.
+    """
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def free_memory(error: BaseException | None = None) -> None:
+    """Give unused memory back to the device.
+
+    The frames of an error's traceback hold the tensors that filled it: they are emptied, or the next task would start
+    in the memory that this one ran out of.
+    """
+    import torch
+
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def loading_error(model: str, error: Exception) -> AIImagesError:
+    """What a failure to load means for an administrator. Keeps an error that already says it."""
+    if isinstance(error, AIImagesError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory()
+    return ModelFilesMissing(model=model, detail=summary(error))
+
+
+def drawing_error(error: Exception) -> AIImagesError:
+    """What a failure to draw means for an author. Keeps an error that already says it."""
+    if isinstance(error, AIImagesError):
+        return error
+    return OutOfMemory() if is_out_of_memory(error) else GenerationError()
+
+
+def summary(error: BaseException) -> str:
+    """The first line of an error's text, not too long; its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:DETAIL_LENGTH]

@@ -1,0 +1,56 @@
+"""Where a model's files are: a folder on this machine, or a snapshot of a hub repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cms_ai_images.exceptions import ModelFilesMissing, UnsafeWeights
+from cms_ai_images.types import ModelSpec
+
+from .errors import summary
+from .folder import is_pickle, refuse_pickles
+
+
+def locate(spec: ModelSpec) -> tuple[Path, str]:
+    """The folder to load from, and the hub commit that it holds (empty for a folder of the administrator's).
+
+    Raises `ModelFilesMissing` when there is no such folder or the hub does not give the files, `UnsafeWeights` for
+    pickles.
+    """
+    refuse_extra_weights(spec)
+    path = Path(spec.source).expanduser()
+    if not path.is_dir() and not is_path(spec.source):
+        snapshot = download(spec)
+        return snapshot, snapshot.name
+    refuse_pickles(spec.slug, path)
+    return path, ""
+
+
+def is_path(source: str) -> bool:
+    """Whether a source can only be a folder: a hub id is `owner/name`, without a leading `/`, `.` or `~`."""
+    return Path(source).is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
+
+
+def download(spec: ModelSpec) -> Path:
+    """Fetch what the pipeline needs into the hub's cache, unless it is there: configuration and safetensors alone.
+
+    Not checked for pickles: the cache is shared with other programs, which may have put some beside ours.
+    """
+    import httpx
+    from diffusers import DiffusionPipeline
+
+    try:
+        return Path(DiffusionPipeline.download(spec.source, revision=spec.revision or None, use_safetensors=True))
+    # The hub's own errors are OSErrors; diffusers says ValueError when a repository has no safetensors.
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise ModelFilesMissing(model=spec.slug, detail=f"{spec.source}: {summary(error)}") from error
+
+
+def refuse_extra_weights(spec: ModelSpec) -> None:
+    """A pickle is named as such; other extra weights are not loaded yet, and leaving them out would be a lie."""
+    for entry in spec.weights:
+        for value in entry.values():
+            if isinstance(value, str) and is_pickle(value):
+                raise UnsafeWeights(model=spec.slug, file=value)
+    if spec.weights:
+        raise ModelFilesMissing(model=spec.slug, detail="extra weights cannot be loaded by this version")
