@@ -1,0 +1,1 @@
+"""REST and events, under `/ai-images/api/v1/`."""

@@ -1,1 +1,20 @@
-urlpatterns: list = []
+"""URLs of the REST API, version 1."""
+
+from django.urls import path
+
+from cms_ai_images.api import events, images, options, tasks
+
+urlpatterns = [
+    path("tasks/", tasks.TaskListView.as_view(), name="task-list"),
+    path("tasks/<uuid:uuid>/", tasks.TaskDetailView.as_view(), name="task-detail"),
+    path("tasks/<uuid:uuid>/cancel/", tasks.TaskCancelView.as_view(), name="task-cancel"),
+    path("tasks/<uuid:uuid>/retry/", tasks.TaskRetryView.as_view(), name="task-retry"),
+    path("tasks/<uuid:uuid>/events/", events.task_events, name="task-events"),
+    path("images/<uuid:uuid>/file/", images.ImageFileView.as_view(), name="image-file"),
+    path("images/<uuid:uuid>/preview/", images.ImagePreviewView.as_view(), name="image-preview"),
+    path("images/<uuid:uuid>/accept/", images.ImageAcceptView.as_view(), name="image-accept"),
+    path("images/<uuid:uuid>/discard/", images.ImageDiscardView.as_view(), name="image-discard"),
+    path("presets/", options.PresetListView.as_view(), name="preset-list"),
+    path("models/", options.ModelListView.as_view(), name="model-list"),
+    path("health/", options.HealthView.as_view(), name="health"),
+]

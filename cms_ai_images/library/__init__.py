@@ -1,0 +1,1 @@
+"""From private draft bytes to a picture in the django-filer media library."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from filer.settings import FILER_IMAGE_MODEL
 
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import MAX_SEED, OutputFormat, ReviewState
@@ -29,7 +29,7 @@ class GeneratedImage(models.Model):
     file = models.FileField(_("draft"), storage=draft_storage, upload_to=draft_key, max_length=255, blank=True)
     # Never one-to-one: the same library file may be reached from several pictures.
     filer_image = models.ForeignKey(
-        settings.FILER_IMAGE_MODEL,
+        FILER_IMAGE_MODEL,
         verbose_name=_("library file"),
         null=True,
         blank=True,

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from filer.fields.image import FilerImageField
+from filer.settings import FILER_IMAGE_MODEL
 
 from .generation_models import GenerationModel
 
@@ -73,7 +74,7 @@ class StylePresetVersion(models.Model):
         GenerationModel, verbose_name=_("model"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     references = models.ManyToManyField(
-        settings.FILER_IMAGE_MODEL, verbose_name=_("reference pictures"), blank=True, related_name="+"
+        FILER_IMAGE_MODEL, verbose_name=_("reference pictures"), blank=True, related_name="+"
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -1,0 +1,28 @@
+"""Generation models."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from cms_ai_images.models import GenerationModel
+
+
+@admin.register(GenerationModel)
+class GenerationModelAdmin(admin.ModelAdmin):
+    list_display = ["label", "slug", "backend", "source", "pool", "position", "enabled"]
+    list_filter = ["enabled", "backend", "pool"]
+    list_editable = ["position", "enabled"]
+    search_fields = ["label", "slug", "source"]
+    prepopulated_fields = {"slug": ["label"]}
+    readonly_fields = ["created_at", "updated_at"]
+    fieldsets = [
+        (None, {"fields": ["label", "slug", "description", "enabled", "position", "pool"]}),
+        (_("Where it is"), {"fields": ["backend", "source", "revision", "weights"]}),
+        (_("How it is loaded"), {"fields": ["dtype", "cpu_offload", "vae_tiling", "vae_slicing", "options"]}),
+        (
+            _("What it may be asked for"),
+            {"fields": ["operations", "sizes", "default_parameters", "parameter_limits", "prices"]},
+        ),
+        (_("Dates"), {"fields": ["created_at", "updated_at"]}),
+    ]

@@ -1,0 +1,137 @@
+"""Tasks and their pictures: what was asked for and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from cms_ai_images import services
+from cms_ai_images.admin.readonly import ReadOnlyAdmin
+from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.models import GeneratedImage, GenerationTask
+
+
+def library_link(image: GeneratedImage) -> str:
+    """A link to the library file of a picture."""
+    if image.filer_image is None:
+        return "–"
+    meta = image.filer_image._meta
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[image.filer_image.pk])
+    return format_html('<a href="{}">{}</a>', url, image.filer_image.label)
+
+
+class GeneratedImageInline(admin.TabularInline):
+    """The pictures of a task."""
+
+    model = GeneratedImage
+    fk_name = "task"
+    fields = ("index", "seed", "width", "height", "byte_size", "review_state", "in_library")
+    readonly_fields = fields
+    extra = 0
+    max_num = 0
+    can_delete = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They are a record."""
+        return False
+
+    @admin.display(description=_("library file"))
+    def in_library(self, image: GeneratedImage) -> str:
+        """Where it is now."""
+        return library_link(image)
+
+
+@admin.register(GenerationTask)
+class GenerationTaskAdmin(ReadOnlyAdmin):
+    list_display = [
+        "short_prompt",
+        "status",
+        "user",
+        "model_label",
+        "preset_label",
+        "operation",
+        "attempt",
+        "created_at",
+    ]
+    list_filter = ["status", "operation", ("model", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["user"]
+    search_fields = ["=uuid", "^user__username", "request__prompt"]
+    search_help_text = _("Words of the prompt, a user name, or a task's id.")
+    inlines = [GeneratedImageInline]
+    actions = ["cancel_tasks", "retry_tasks"]
+    fieldsets = [
+        (None, {"fields": ["uuid", "status", "user", "short_prompt", "operation", "error_code", "error_message"]}),
+        (_("What was asked for"), {"fields": ["request", "parameters", "fingerprint", "auto_accept", "parent"]}),
+        (_("With what"), {"fields": ["model", "model_label", "model_revision", "preset_version", "preset_label"]}),
+        (
+            _("Queue"),
+            {
+                "fields": [
+                    "pool",
+                    "priority",
+                    "available_at",
+                    "worker",
+                    "attempt",
+                    "failures",
+                    "lease_expires_at",
+                    "deadline_at",
+                    "cancel_requested_at",
+                    "backend_state",
+                ]
+            },
+        ),
+        (_("Points"), {"fields": ["cost", "charge_round"]}),
+        (_("Made for"), {"fields": ["origin_type", "origin_id", "origin_field"]}),
+        (_("Dates"), {"fields": ["created_at", "started_at", "finished_at"]}),
+    ]
+
+    @admin.display(description=_("prompt"))
+    def short_prompt(self, task: GenerationTask) -> str:
+        """The start of the author's words."""
+        return Truncator(task.prompt).chars(80)
+
+    @admin.action(description=_("Cancel the selected tasks"))
+    def cancel_tasks(self, request: HttpRequest, queryset: QuerySet[GenerationTask]) -> None:
+        """Each through the service; what is already over is left alone."""
+        self._each(request, queryset, services.cancel)
+
+    @admin.action(description=_("Retry the selected tasks"))
+    def retry_tasks(self, request: HttpRequest, queryset: QuerySet[GenerationTask]) -> None:
+        """Each through the service; only failed and cancelled ones can be retried."""
+        self._each(request, queryset, services.retry)
+
+    def _each(
+        self, request: HttpRequest, queryset: QuerySet[GenerationTask], action: Callable[[Any, GenerationTask], Any]
+    ) -> None:
+        done = 0
+        for task in queryset.select_related("model"):
+            try:
+                action(request.user, task)
+                done += 1
+            except AIImagesError as error:
+                messages.error(request, f"{task.uuid}: {error}")
+        text = ngettext("%(count)d task was changed.", "%(count)d tasks were changed.", done) % {"count": done}
+        messages.info(request, text)
+
+
+@admin.register(GeneratedImage)
+class GeneratedImageAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", "review_state", "width", "height", "seed", "in_library", "created_at"]
+    list_filter = ["review_state", "output_format"]
+    list_select_related = ["task", "filer_image"]
+    search_fields = ["=uuid", "=task__uuid", "^task__user__username"]
+    readonly_fields = ["in_library"]
+
+    @admin.display(description=_("library file"))
+    def in_library(self, image: GeneratedImage) -> str:
+        """Where it is now."""
+        return library_link(image)

@@ -1,0 +1,29 @@
+"""Workers, as the database sees them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from cms_ai_images.admin.readonly import ReadOnlyAdmin
+from cms_ai_images.models import UserPreference, Worker
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ["name", "lives", "pool", "device", "loaded_models", "started_at", "heartbeat_at"]
+    list_filter = ["pool"]
+    search_fields = ["name", "host"]
+
+    @admin.display(boolean=True, description=_("lives"))
+    def lives(self, worker: Worker) -> bool:
+        """Whether it has said so recently."""
+        return worker.is_alive
+
+
+@admin.register(UserPreference)
+class UserPreferenceAdmin(admin.ModelAdmin):
+    list_display = ["user"]
+    list_select_related = ["user"]
+    raw_id_fields = ["user"]
+    search_fields = ["^user__username"]

@@ -1,0 +1,124 @@
+"""Server-sent events for one task: its row at each change, its steps in between.
+
+An open stream holds no database connection and no thread. Under WSGI, where a stream would hold a whole process, the
+answer is 204 and the caller polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import get_language, override
+from django.views.decorators.http import require_GET
+from redis.exceptions import RedisError
+
+from cms_ai_images import conf, progress, services
+from cms_ai_images.api.problems import problem_response
+from cms_ai_images.api.serializers import task_json, tasks_for_display
+from cms_ai_images.connections import get_async_redis
+from cms_ai_images.exceptions import AIImagesError, NotFound
+from cms_ai_images.types import Status
+
+REFRESH_SECONDS = 5.0
+"""How often the row is read although nobody announced a change: places in the queue move, and notices can get lost."""
+WITHOUT_REDIS_SECONDS = 2.0
+"""How often the row is read while Redis is away."""
+
+
+@require_GET
+async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+    """Stream the caller's task until it ends, at most `EVENTS_MAX_SECONDS`; the browser then connects again."""
+    if not isinstance(request, ASGIRequest):
+        return HttpResponse(status=204)
+    language = get_language() or "en"
+    try:
+        pool, task = await sync_to_async(_snapshot)(request, uuid, language)
+    except AIImagesError as error:
+        return problem_response(error)
+    stream = _stream(request, uuid, language, pool, task)
+    response = StreamingHttpResponse(stream, content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _stream(
+    request: HttpRequest, uuid: UUID, language: str, pool: str, task: dict[str, Any]
+) -> AsyncIterator[bytes]:
+    yield _event("task", task)
+    until = time.monotonic() + conf.get("EVENTS_MAX_SECONDS")
+    notices = Notices(pool, uuid)
+    try:
+        while task["status"] not in Status.final() and time.monotonic() < until:
+            notice = await notices.next()
+            if notice and notice["event"] == "progress":
+                yield _event("progress", {"step": notice["step"], "total": notice["total"]})
+                continue
+            try:
+                _pool, fresh = await sync_to_async(_snapshot)(request, uuid, language)
+            except AIImagesError:
+                return  # deleted, or no longer the caller's
+            yield _event("task", fresh) if fresh != task else b": still here\n\n"
+            task = fresh
+    finally:
+        await notices.close()
+
+
+class Notices:
+    """What `progress` publishes about one task. Goes on without Redis, with nothing to tell."""
+
+    def __init__(self, pool: str, uuid: UUID) -> None:
+        self._redis = get_async_redis(pool)
+        self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        self._channel = progress.channel(uuid)
+        self._subscribed = False
+
+    async def next(self) -> dict[str, Any] | None:
+        """The next notice; `None` when it is time to read the row."""
+        try:
+            if not self._subscribed:
+                await self._pubsub.subscribe(self._channel)
+                self._subscribed = True
+                return None  # whatever happened before the subscription is in the row
+            until = time.monotonic() + REFRESH_SECONDS
+            while (left := until - time.monotonic()) > 0:
+                if message := await self._pubsub.get_message(timeout=left):
+                    notice: dict[str, Any] = json.loads(message["data"])
+                    return notice
+        except RedisError:
+            self._subscribed = False
+            await asyncio.sleep(WITHOUT_REDIS_SECONDS)
+        return None
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+        await self._redis.aclose()
+
+
+def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> tuple[str, dict[str, Any]]:
+    """The task's pool and JSON. Leaves no database connection open: hundreds of streams would hold hundreds."""
+    try:
+        services.check_permission(request.user)
+        task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
+        if task is None:
+            raise NotFound
+        with override(language):
+            return task.pool, task_json(task)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close()
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

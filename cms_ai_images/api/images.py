@@ -1,0 +1,78 @@
+"""Pictures: their bytes while they are drafts, and the way into the library."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cms_ai_images import services
+from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.serializers import PictureDetailsSerializer, image_json
+from cms_ai_images.exceptions import NotFound
+from cms_ai_images.library import drafts
+from cms_ai_images.models import GeneratedImage
+from cms_ai_images.types import OutputFormat
+
+
+def own_image(request: Request, uuid: UUID) -> GeneratedImage:
+    """The caller's picture, or `NotFound`."""
+    image = (
+        GeneratedImage.objects.select_related("task", "filer_image")
+        .filter(uuid=uuid, task__user=request.user.pk)
+        .first()
+    )
+    if image is None:
+        raise NotFound
+    return image
+
+
+class ImageFileView(AIImagesView):
+    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
+        """The picture: a draft's own bytes, or the library file that it became."""
+        image = own_image(request, uuid)
+        if image.filer_image is not None:
+            return HttpResponseRedirect(image.filer_image.url)
+        return _private(drafts.read(image), OutputFormat(image.output_format).mime_type)
+
+
+class ImagePreviewView(AIImagesView):
+    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
+        """A small WebP of a draft."""
+        image = own_image(request, uuid)
+        if image.filer_image is not None:
+            return HttpResponseRedirect(image.filer_image.url)
+        return _private(drafts.read(image, preview=True), "image/webp")
+
+
+class ImageAcceptView(AIImagesView):
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Put it into the media library. Repeating this answers the same."""
+        serializer = PictureDetailsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        image = own_image(request, uuid)
+        services.accept(request.user, image, serializer.to_details())
+        image = own_image(request, uuid)
+        return Response(image_json(image, image.task))
+
+
+class ImageDiscardView(AIImagesView):
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Throw a draft away."""
+        image = services.discard(request.user, own_image(request, uuid))
+        return Response(image_json(image, image.task))
+
+
+def _private(data: bytes, content_type: str) -> HttpResponse:
+    """Bytes for one person: the browser may keep them, a shared cache may not, and nothing in them is run."""
+    return HttpResponse(
+        data,
+        content_type=content_type,
+        headers={
+            "Cache-Control": "private, max-age=86400, immutable",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )

@@ -1,0 +1,163 @@
+"""JSON in and JSON out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from easy_thumbnails.exceptions import EasyThumbnailsError
+from rest_framework import serializers
+
+from cms_ai_images import progress, queue
+from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
+
+THUMBNAIL = {"size": (480, 480)}
+
+
+class OriginSerializer(serializers.Serializer):
+    """The object that the pictures are for."""
+
+    label = serializers.RegexField(r"^[A-Za-z_]\w*\.[A-Za-z_]\w*$", max_length=200)  # type: ignore[assignment]
+    object_id = serializers.CharField(max_length=255, allow_blank=True, default="")
+    field = serializers.CharField(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]
+
+
+class GenerationRequestSerializer(serializers.Serializer):
+    """Shapes and types only: what is possible depends on the model and is checked by the service."""
+
+    prompt = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    operation = serializers.ChoiceField(Operation.choices, default=Operation.TEXT_TO_IMAGE)
+    negative_prompt = serializers.CharField(allow_blank=True, allow_null=True, default=None)
+    preset = serializers.CharField(allow_null=True, allow_blank=True, default=None)
+    model = serializers.CharField(allow_null=True, allow_blank=True, default=None)
+    width = serializers.IntegerField(allow_null=True, default=None)
+    height = serializers.IntegerField(allow_null=True, default=None)
+    steps = serializers.IntegerField(allow_null=True, default=None)
+    guidance_scale = serializers.FloatField(allow_null=True, default=None)
+    seed = serializers.IntegerField(allow_null=True, default=None)
+    num_images = serializers.IntegerField(default=1)
+    output_format = serializers.ChoiceField(OutputFormat.choices, allow_null=True, default=None)
+    priority = serializers.ChoiceField([priority.word for priority in Priority], default=Priority.NORMAL.word)
+    auto_accept = serializers.BooleanField(allow_null=True, default=None)
+    origin = OriginSerializer(allow_null=True, default=None)
+
+    def to_request(self) -> GenerationRequest:
+        """The frozen value that the service takes."""
+        values = dict(self.validated_data)
+        origin = values.pop("origin")
+        return GenerationRequest(**values, origin=Origin(**origin) if origin else None)
+
+
+class PictureDetailsSerializer(serializers.Serializer):
+    """What an author says of a picture on its way into the library."""
+
+    name = serializers.CharField(max_length=255, allow_blank=True, default="")
+    alt_text = serializers.CharField(max_length=255, allow_blank=True, default="")
+    caption = serializers.CharField(max_length=255, allow_blank=True, default="")
+    credit = serializers.CharField(max_length=255, allow_blank=True, default="")
+    folder_id = serializers.IntegerField(allow_null=True, default=None)
+
+    def to_details(self) -> PictureDetails:
+        """The frozen value that the service takes."""
+        return PictureDetails(**self.validated_data)
+
+
+def tasks_for_display() -> QuerySet[GenerationTask]:
+    """Tasks with all that `task_json` reads: two queries, however many tasks there are."""
+    return GenerationTask.objects.select_related("model", "preset_version__preset", "origin_type").prefetch_related(
+        "images__filer_image"
+    )
+
+
+def task_json(task: GenerationTask) -> dict[str, Any]:
+    """A task as its owner sees it."""
+    parameters = task.parameters
+    version = task.preset_version
+    running = task.status == Status.RUNNING
+    step = progress.read(task.pool, task.uuid, task.attempt) if running else None
+    return {
+        "id": str(task.uuid),
+        "status": task.status,
+        "operation": task.operation,
+        "prompt": task.prompt,
+        "negative_prompt": task.request.get("negative_prompt") or "",
+        "preset": {"slug": version.preset.slug, "name": task.preset_label} if version else None,
+        "model": {"slug": task.model.slug if task.model else None, "label": task.model_label},
+        "width": parameters["width"],
+        "height": parameters["height"],
+        "steps": parameters["steps"],
+        "guidance_scale": parameters["guidance_scale"],
+        "seed": parameters["seed"],
+        "num_images": parameters["num_images"],
+        "priority": Priority(task.priority).word,
+        "cost": task.cost,
+        "created_at": task.created_at.isoformat(),
+        "started_at": task.started_at.isoformat() if task.started_at else None,
+        "finished_at": task.finished_at.isoformat() if task.finished_at else None,
+        "cancel_requested": task.cancel_requested_at is not None,
+        "position": queue.position(task),
+        "progress": {"step": step.step, "total": step.total} if step else None,
+        "error": {"code": task.error_code, "detail": task.error_message} if task.error_code else None,
+        "origin": _origin_json(task),
+        "images": [image_json(image, task) for image in sorted(task.images.all(), key=lambda image: image.index)],
+        "url": _url("task-detail", task.uuid),
+        "events_url": _url("task-events", task.uuid),
+    }
+
+
+def image_json(image: GeneratedImage, task: GenerationTask) -> dict[str, Any]:
+    """A picture as its owner sees it: a private draft, or a file of the library."""
+    library = library_json(image.filer_image) if image.filer_image else None
+    has_draft = bool(image.file)
+    return {
+        "id": str(image.uuid),
+        "task": str(task.uuid),
+        "index": image.index,
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "state": image.review_state,
+        "file_url": library["url"] if library else _url("image-file", image.uuid) if has_draft else None,
+        "preview_url": (
+            library["thumbnail_url"] if library else _url("image-preview", image.uuid) if has_draft else None
+        ),
+        "library": library,
+    }
+
+
+def library_json(filer_image: Any) -> dict[str, Any]:
+    """A file of the library, with what an editor needs to insert it."""
+    meta = filer_image._meta
+    return {
+        "filer_id": filer_image.pk,
+        "data_cms_src": f"{meta.label_lower}:{filer_image.pk}",
+        "url": filer_image.url,
+        "thumbnail_url": _thumbnail_url(filer_image),
+        "name": filer_image.label,
+        "alt_text": filer_image.default_alt_text or "",
+        "caption": filer_image.default_caption or "",
+        "width": int(filer_image.width),
+        "height": int(filer_image.height),
+        "admin_url": reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[filer_image.pk]),
+    }
+
+
+def _thumbnail_url(filer_image: Any) -> str:
+    """A small rendition; the picture itself where none can be made."""
+    try:
+        return str(filer_image.file.get_thumbnail(THUMBNAIL).url)
+    except (EasyThumbnailsError, OSError):
+        return str(filer_image.url)
+
+
+def _origin_json(task: GenerationTask) -> dict[str, str] | None:
+    if task.origin_type is None:
+        return None
+    label = f"{task.origin_type.app_label}.{task.origin_type.model}"
+    return {"label": label, "object_id": task.origin_id, "field": task.origin_field}
+
+
+def _url(name: str, uuid: Any) -> str:
+    return reverse(f"cms_ai_images:{name}", args=[uuid])

@@ -1,0 +1,101 @@
+"""Tasks: ask for pictures, look, cancel, retry."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cms_ai_images import services
+from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
+from cms_ai_images.exceptions import NotFound
+from cms_ai_images.models import GenerationTask
+from cms_ai_images.types import ReviewState, Status
+
+OPEN_FOR = timedelta(days=1)
+"""How long a finished task stays on its author's desk."""
+OPEN_LIMIT = 20
+
+
+def own_task(request: Request, uuid: UUID) -> GenerationTask:
+    """The caller's task, or `NotFound`."""
+    task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
+    if task is None:
+        raise NotFound
+    return task
+
+
+class NewestFirst(CursorPagination):
+    """A page costs the same wherever it is in the history."""
+
+    ordering = "-id"
+    page_size = 20
+
+
+class TaskListView(AIImagesView):
+    def get(self, request: Request) -> Response:
+        """The caller's history, or with `open=1` what still matters to a dialog, narrowed by `origin=label:key`."""
+        tasks = self._of_origin(tasks_for_display().filter(user=request.user.pk), request.query_params.get("origin"))
+        if request.query_params.get("open"):
+            page = list(_still_open(tasks)[:OPEN_LIMIT])
+            return Response({"results": [task_json(task) for task in page]})
+        paginator = NewestFirst()
+        page = paginator.paginate_queryset(tasks, request, view=self) or []
+        return paginator.get_paginated_response([task_json(task) for task in page])
+
+    def post(self, request: Request) -> Response:
+        """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
+        serializer = GenerationRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        task = services.request_generation(request.user, serializer.to_request())
+        data = task_json(tasks_for_display().get(pk=task.pk))
+        return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": data["url"]})
+
+    def _of_origin(self, tasks: QuerySet[GenerationTask], origin: str | None) -> QuerySet[GenerationTask]:
+        if not origin:
+            return tasks
+        label, _colon, object_id = origin.partition(":")
+        app_label, _dot, model = label.partition(".")
+        return tasks.filter(origin_type__app_label=app_label, origin_type__model=model.lower(), origin_id=object_id)
+
+
+def _still_open(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
+    """Running, waiting, lately failed, or finished with pictures that nobody has looked at yet."""
+    recent = Q(created_at__gt=timezone.now() - OPEN_FOR)
+    unreviewed = GenerationTask.objects.filter(images__review_state=ReviewState.DRAFT, status=Status.SUCCEEDED)
+    return tasks.filter(
+        Q(status__in=Status.active()) | recent & Q(status=Status.FAILED) | recent & Q(pk__in=unreviewed.values("pk"))
+    ).order_by("-id")
+
+
+class TaskDetailView(AIImagesView):
+    def get(self, request: Request, uuid: UUID) -> Response:
+        """One task."""
+        return Response(task_json(own_task(request, uuid)))
+
+
+class TaskCancelView(AIImagesView):
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """End it: at once while it waits, within a step while it runs."""
+        services.cancel(request.user, own_task(request, uuid))
+        return _current(request, uuid)
+
+
+class TaskRetryView(AIImagesView):
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Queue a failed or cancelled task again."""
+        services.retry(request.user, own_task(request, uuid))
+        return _current(request, uuid)
+
+
+def _current(request: Request, uuid: UUID) -> Response:
+    data: dict[str, Any] = task_json(own_task(request, uuid))
+    return Response(data)

@@ -1,0 +1,55 @@
+"""Redis, as `RQ_QUEUES` configures it, for everything that is not RQ's own worker loop.
+
+These clients give up quickly: a page must not wait for a Redis that is away, and whatever is kept there can be made
+again from the database.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import django_rq
+import redis.asyncio
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from cms_ai_images.types import Priority
+
+CONNECT_TIMEOUT = 1.0
+"""Seconds to wait for a connection."""
+SOCKET_TIMEOUT = 2.0
+"""Seconds to wait for an answer."""
+
+
+def queue_name(pool: str, priority: int = Priority.NORMAL) -> str:
+    """The RQ queue of a pool and a priority, for example `images-normal`."""
+    return f"{pool}-{Priority(priority).word}"
+
+
+@lru_cache(maxsize=16)
+def get_redis(pool: str) -> Redis:
+    """A client with short timeouts and no retries, shared by the threads of this process."""
+    client = django_rq.get_connection(queue_name(pool))
+    client.connection_pool.connection_kwargs.update(
+        socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
+    )
+    return client
+
+
+def get_async_redis(pool: str) -> redis.asyncio.Redis:
+    """The same server for a coroutine. The caller closes it."""
+    sync_pool = get_redis(pool).connection_pool
+    kwargs: dict[str, Any] = {
+        name: value
+        for name, value in sync_pool.connection_kwargs.items()
+        if name in {"host", "port", "db", "username", "password", "path"} or name.startswith("ssl_")
+    }
+    if "ssl_cert_reqs" in kwargs and issubclass(sync_pool.connection_class, redis.SSLConnection):
+        kwargs["ssl"] = True
+    else:
+        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("ssl_")}
+    if path := kwargs.pop("path", None):
+        kwargs["unix_socket_path"] = path
+    return redis.asyncio.Redis(**kwargs, socket_connect_timeout=CONNECT_TIMEOUT)

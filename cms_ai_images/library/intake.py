@@ -1,0 +1,98 @@
+"""Accepting a picture: copy the bytes, commit the rows, delete the draft - in this order.
+
+Killed between any two of these nothing is lost: the copy has a name made of task, index and content, so the next try
+finds it, and the draft stays until the rows are committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from filer.models import File
+from filer.settings import FILER_IMAGE_MODEL
+
+from cms_ai_images.exceptions import DraftGone, StorageUnavailable
+from cms_ai_images.library import drafts, folders, naming
+from cms_ai_images.models import GeneratedImage
+from cms_ai_images.types import OutputFormat, PictureDetails, ReviewState
+
+
+def accept(image: GeneratedImage, details: PictureDetails) -> Any:
+    """Put a draft into the media library and return its filer image; a second call returns the same one.
+
+    Raises `DraftGone` when the picture was discarded or purged, `StorageUnavailable` when a storage does not answer.
+    """
+    if image.filer_image is not None:
+        return image.filer_image
+    try:
+        data = drafts.read(image)
+    except DraftGone:
+        image.refresh_from_db()  # another click was faster
+        if image.filer_image is None:
+            raise
+        return image.filer_image
+    name = _copy(image, data)
+    with transaction.atomic():
+        locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)
+        if locked.filer_image is not None:
+            return locked.filer_image
+        if locked.review_state != ReviewState.DRAFT:
+            raise DraftGone
+        filer_image = _create(image, details, name, data)
+        key = str(locked.file.name)
+        GeneratedImage.objects.filter(pk=image.pk).update(
+            filer_image=filer_image, review_state=ReviewState.ACCEPTED, reviewed_at=timezone.now(), file=""
+        )
+        transaction.on_commit(partial(drafts.delete, key), robust=True)
+    image.refresh_from_db()
+    return filer_image
+
+
+def _copy(image: GeneratedImage, data: bytes) -> str:
+    """The bytes in filer's public storage. Returns the name they have there."""
+    storage = File._meta.get_field("file").storages["public"]
+    name = posixpath.join("ai_images", f"{image.task.created_at:%Y/%m}", naming.file_name(image))
+    try:
+        return name if storage.exists(name) else storage.save(name, ContentFile(data))
+    except OSError as error:
+        raise StorageUnavailable from error
+
+
+def _create(image: GeneratedImage, details: PictureDetails, name: str, data: bytes) -> Any:
+    """Two INSERTs and no read of the storage: everything that filer would look up in the file is given."""
+    model = apps.get_model(FILER_IMAGE_MODEL)
+    optional: dict[str, Any] = {"author": naming.shorten(details.credit)} if _has_field(model, "author") else {}
+    if _has_field(model, "date_taken"):
+        optional["date_taken"] = timezone.now()
+    filer_image = model(
+        file=name,
+        _file_size=len(data),
+        sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+        mime_type=OutputFormat(image.output_format).mime_type,
+        _width=image.width,
+        _height=image.height,
+        is_public=True,
+        original_filename=posixpath.basename(name),
+        name=naming.shorten(details.name) or naming.title(image),
+        description=_("AI-generated picture. Task %(task)s, prompt: %(prompt)s")
+        % {"task": image.task.uuid, "prompt": image.task.prompt},
+        default_alt_text=naming.shorten(details.alt_text),
+        default_caption=naming.shorten(details.caption),
+        folder=folders.folder_for(details.folder_id),
+        owner_id=image.task.user_id,
+        **optional,
+    )
+    filer_image.save()
+    return filer_image
+
+
+def _has_field(model: Any, name: str) -> bool:
+    return any(field.name == name for field in model._meta.get_fields())

@@ -1,0 +1,39 @@
+"""Delete drafts that nobody wanted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from cms_ai_images import conf
+from cms_ai_images.library import drafts
+from cms_ai_images.models import GeneratedImage
+from cms_ai_images.types import ReviewState
+
+
+class Command(BaseCommand):
+    help = "Deletes the drafts that nobody accepted within the retention time. Run it daily."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=int, help="Retention in days (default: the setting DRAFT_RETENTION_DAYS).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days = conf.get("DRAFT_RETENTION_DAYS") if options["days"] is None else options["days"]
+        old = GeneratedImage.objects.filter(
+            review_state=ReviewState.DRAFT,
+            created_at__lt=timezone.now() - timedelta(days=days),
+            task__auto_accept=False,
+        )
+        purged = 0
+        for image in old.only("pk", "file").iterator():
+            # The row first: a picture accepted in this moment keeps its draft.
+            changed = GeneratedImage.objects.filter(pk=image.pk, review_state=ReviewState.DRAFT).update(
+                review_state=ReviewState.PURGED, reviewed_at=timezone.now(), file=""
+            )
+            if changed:
+                drafts.delete(str(image.file.name))
+                purged += 1
+        self.stdout.write(f"Purged drafts: {purged}.")

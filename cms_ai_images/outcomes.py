@@ -1,0 +1,74 @@
+"""How an attempt ends. Used by the worker that ran it, and by the reconciler for a worker that cannot say any more.
+
+Each outcome is one transaction: the guarded change of the row, and what it means for the author's points.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from cms_ai_images import conf, credits, lifecycle
+from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.models import GenerationTask
+from cms_ai_images.types import Fence, Status
+
+
+def succeeded(task: GenerationTask, fence: Fence, *, delivered: int, model_revision: str) -> bool:
+    """The pictures are stored. Call inside the transaction that wrote their rows; `False` when the claim was lost."""
+    if not lifecycle.transition(
+        task, Status.SUCCEEDED, fence=fence, model_revision=model_revision, error_code="", error_message=""
+    ):
+        return False
+    credits.settle(task, delivered)
+    return True
+
+
+def failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> Status | None:
+    """An attempt did not work out: try again after a pause while that can help, else fail and refund.
+
+    Returns the new status, or `None` when the claim was lost meanwhile.
+    """
+    failures = task.failures + 1
+    reason: dict[str, Any] = {"error_code": error.code, "error_message": str(error), "failures": failures}
+    if error.retryable and failures < conf.get("MAX_FAILURES"):
+        available_at = timezone.now() + timedelta(seconds=_pause(failures))
+        again = lifecycle.transition(
+            task,
+            Status.QUEUED,
+            source=Status.RUNNING,
+            fence=fence,
+            worker=None,
+            available_at=available_at,
+            **reason,
+        )
+        return Status.QUEUED if again else None
+    with transaction.atomic():
+        if not lifecycle.transition(task, Status.FAILED, fence=fence, **reason):
+            return None
+        credits.refund(task)
+    return Status.FAILED
+
+
+def cancelled(task: GenerationTask, fence: Fence | None = None) -> bool:
+    """Its owner no longer wants it: without a fence while it waits, with the worker's while it runs."""
+    with transaction.atomic():
+        source = Status.QUEUED if fence is None else Status.RUNNING
+        if not lifecycle.transition(task, Status.CANCELLED, source=source, fence=fence):
+            return False
+        credits.refund(task)
+    return True
+
+
+def handed_back(task: GenerationTask, fence: Fence) -> bool:
+    """A worker that must stop returns its task; that is nobody's failure."""
+    return lifecycle.transition(task, Status.QUEUED, source=Status.RUNNING, fence=fence, worker=None)
+
+
+def _pause(failures: int) -> float:
+    """Seconds to wait before the next attempt; the last pause of the list repeats."""
+    pauses = conf.get("RETRY_PAUSES_SECONDS")
+    return float(pauses[min(failures, len(pauses)) - 1])

@@ -1,0 +1,79 @@
+"""RQ, seen from the web side: dispatch and position. The worker's job is named by a dotted string, never imported."""
+
+from __future__ import annotations
+
+import logging
+
+import django_rq
+from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
+from rq import Queue
+
+from cms_ai_images.connections import get_redis, queue_name
+from cms_ai_images.models import GenerationTask
+from cms_ai_images.types import Status
+
+logger = logging.getLogger(__name__)
+
+JOB = "cms_ai_images.worker.job.run"
+"""What a worker runs for each task."""
+NO_TIMEOUT = -1
+"""RQ's time limit is a signal that cannot interrupt a GPU call; deadlines are checked after each step instead."""
+RESULT_TTL = 3600
+"""Seconds for which finished jobs stay visible in RQ's pages."""
+FAILURE_TTL = 7 * 24 * 3600
+"""Seconds for which failed jobs stay visible in RQ's pages."""
+
+
+def job_id(task: GenerationTask) -> str:
+    """The RQ job of the task's next attempt. Two attempts never share a job."""
+    return f"{task.uuid}-{task.attempt + 1}"
+
+
+def get_queue(pool: str, priority: int) -> Queue:
+    """The RQ queue that workers of this pool listen on."""
+    return django_rq.get_queue(queue_name(pool, priority), connection=get_redis(pool), commit_mode="auto")
+
+
+def dispatch(task: GenerationTask) -> bool:
+    """Enqueue the task's job; `False` when Redis is away, and then the reconciler does it later.
+
+    A doubled job is harmless: the second finds nothing to claim.
+    """
+    try:
+        get_queue(task.pool, task.priority).enqueue_call(
+            JOB,
+            args=(str(task.uuid),),
+            job_id=job_id(task),
+            timeout=NO_TIMEOUT,
+            result_ttl=RESULT_TTL,
+            failure_ttl=FAILURE_TTL,
+            description=describe(task),
+        )
+    except RedisError as error:
+        logger.warning("Task %s waits in the database until Redis is back: %s", task.uuid, error)
+        return False
+    return True
+
+
+def describe(task: GenerationTask) -> str:
+    """One line for RQ's pages: operation, style and the start of the prompt."""
+    prompt = " ".join(task.prompt.split())
+    return _("%(operation)s · %(preset)s · %(prompt)s") % {
+        "operation": task.operation,
+        "preset": task.preset_label or "–",
+        "prompt": prompt[:60],
+    }
+
+
+def position(task: GenerationTask) -> int | None:
+    """How many tasks of the pool, this one included, come before it is drawn; `None` unless it is queued.
+
+    Counts over the partial index of queued rows, so the length of the history does not matter.
+    """
+    if task.status != Status.QUEUED:
+        return None
+    ahead = GenerationTask.objects.filter(status=Status.QUEUED, pool=task.pool)
+    higher = ahead.filter(priority__gt=task.priority).count()
+    same = ahead.filter(priority=task.priority, pk__lt=task.pk).count()
+    return higher + same + 1

@@ -1,0 +1,92 @@
+"""Sets right what a dead process left behind. Every step can be repeated, by any number of processes at once.
+
+Runs in every worker every few seconds, and as `manage.py ai_images_reconcile`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from cms_ai_images import outcomes, queue
+from cms_ai_images.exceptions import AIImagesError, WorkerLost
+from cms_ai_images.library import intake
+from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.types import PictureDetails, ReviewState, Status
+
+logger = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=2)
+"""How long a fresh task's own dispatch, or a worker's own acceptance, may take before somebody else does it."""
+LIMIT = 500
+"""Rows looked at in one pass."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """How many tasks, or pictures, each step set right."""
+
+    leases: int = 0
+    dispatched: int = 0
+    accepted: int = 0
+
+
+def run() -> Report:
+    """One pass over everything that may have been left behind."""
+    return Report(leases=end_lost_leases(), dispatched=dispatch_forgotten(), accepted=accept_forgotten())
+
+
+def end_lost_leases() -> int:
+    """Queue again, or fail, what a worker stopped working on without saying so."""
+    lost = GenerationTask.objects.filter(status=Status.RUNNING, lease_expires_at__lt=timezone.now())[:LIMIT]
+    ended = 0
+    for task in lost:
+        if task.cancel_requested_at is not None:
+            ended += outcomes.cancelled(task, task.fence)
+        else:
+            ended += outcomes.failed(task, task.fence, WorkerLost()) is not None
+        logger.warning("Task %s: its lease ended in attempt %d", task.uuid, task.attempt)
+    return ended
+
+
+def dispatch_forgotten() -> int:
+    """Enqueue the queued tasks whose time has come and whose job RQ does not know."""
+    now = timezone.now()
+    waiting = GenerationTask.objects.filter(
+        status=Status.QUEUED, available_at__lte=now, created_at__lt=now - GRACE
+    ).order_by("-priority", "available_at", "pk")[:LIMIT]
+    known: dict[tuple[str, int], set[str]] = {}
+    dispatched = 0
+    for task in waiting:
+        place = (task.pool, task.priority)
+        try:
+            if place not in known:
+                known[place] = set(queue.get_queue(*place).get_job_ids())
+        except RedisError as error:
+            logger.warning("Redis is away; %s waits: %s", task.uuid, error)
+            return dispatched
+        if queue.job_id(task) not in known[place]:
+            dispatched += queue.dispatch(task)
+    return dispatched
+
+
+def accept_forgotten() -> int:
+    """Put into the library what was to be accepted at once, but whose worker died before it could."""
+    forgotten = GeneratedImage.objects.filter(
+        review_state=ReviewState.DRAFT,
+        task__auto_accept=True,
+        task__status=Status.SUCCEEDED,
+        created_at__lt=timezone.now() - GRACE,
+    ).select_related("task")[:LIMIT]
+    accepted = 0
+    for image in forgotten:
+        try:
+            intake.accept(image, PictureDetails())
+            accepted += 1
+        except AIImagesError as error:
+            logger.warning("Image %s could not be accepted: %s", image.uuid, error)
+    return accepted

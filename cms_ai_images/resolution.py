@@ -1,0 +1,229 @@
+"""From what an author asks for to what a backend is told: every value decided, every limit checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import secrets
+from typing import Any
+
+import rfc8785
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+
+from cms_ai_images import conf
+from cms_ai_images.exceptions import (
+    InvalidRequest,
+    ModelNotAvailable,
+    NoModelConfigured,
+    NotPermitted,
+    OperationNotSupported,
+    OriginNotFound,
+    ParameterLocked,
+    ParameterOutOfRange,
+    PresetNotAvailable,
+    SizeNotSupported,
+)
+from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.safety.prompt import clean_negative_prompt, clean_prompt
+from cms_ai_images.types import MAX_SEED, GenerationParameters, GenerationRequest, Origin, OutputFormat, Priority
+
+FALLBACK_PARAMETERS: dict[str, Any] = {"steps": 20, "guidance_scale": 5.0}
+"""Where neither the request nor the preset nor the model says anything."""
+FALLBACK_LIMITS: dict[str, list[float]] = {"steps": [1, 150], "guidance_scale": [0, 30]}
+"""Where the model sets no limits of its own."""
+PRESET_PARAMETERS = ("steps", "guidance_scale", "width", "height", "seed", "negative_prompt", "output_format")
+"""What a preset version may set, and lock."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A request with every open question answered."""
+
+    model: GenerationModel
+    preset_version: StylePresetVersion | None
+    parameters: GenerationParameters
+    priority: Priority
+    auto_accept: bool
+    origin_type: ContentType | None
+    fingerprint: str
+
+
+def presets_for(user: Any) -> QuerySet[StylePreset]:
+    """The published presets that this user may use."""
+    allowed = StylePreset.objects.filter(published=True, current_version__isnull=False)
+    if not user.is_superuser:
+        allowed = allowed.filter(Q(groups=None) | Q(groups__in=user.groups.all())).distinct()
+    return allowed.select_related("current_version__model", "thumbnail")
+
+
+def models_for(user: Any) -> QuerySet[GenerationModel]:
+    """The models that this user may use, the default first."""
+    return GenerationModel.objects.filter(enabled=True)
+
+
+def default_model(user: Any) -> GenerationModel:
+    """The model that the setting `DEFAULT_MODEL` names, else the first enabled one."""
+    models = models_for(user)
+    slug = conf.get("DEFAULT_MODEL")
+    model = (models.filter(slug=slug).first() if slug else None) or models.first()
+    if model is None:
+        raise NoModelConfigured
+    return model
+
+
+def resolve(user: Any, request: GenerationRequest) -> Resolved:
+    """Decide everything, or raise the `AIImagesError` that says which input is at fault."""
+    prompt = clean_prompt(request.prompt)
+    version = _preset_version(user, request.preset)
+    wishes = _wishes(request, version)
+    model = _model(user, request, version)
+    if request.operation not in model.operations:
+        raise OperationNotSupported(model=model.label)
+    width, height = _size(wishes, model)
+    negative = [version.negative_prompt if version else "", clean_negative_prompt(wishes.get("negative_prompt") or "")]
+    parameters = GenerationParameters(
+        operation=request.operation,
+        prompt=version.apply(prompt) if version else prompt,
+        negative_prompt=", ".join(part for part in negative if part),
+        width=width,
+        height=height,
+        steps=int(_number("steps", wishes, model)),
+        guidance_scale=float(_number("guidance_scale", wishes, model)),
+        seed=_seed(wishes.get("seed")),
+        num_images=_num_images(request.num_images, model),
+        output_format=_output_format(wishes.get("output_format"), model),
+    )
+    return Resolved(
+        model=model,
+        preset_version=version,
+        parameters=parameters,
+        priority=_priority(user, request.priority),
+        auto_accept=conf.get("AUTO_ACCEPT") if request.auto_accept is None else request.auto_accept,
+        origin_type=_origin_type(user, request.origin),
+        fingerprint=fingerprint(model, parameters),
+    )
+
+
+def fingerprint(model: GenerationModel, parameters: GenerationParameters) -> str:
+    """SHA-256 over the canonical JSON (RFC 8785) of everything that decides the pixels."""
+    spec = dataclasses.asdict(model.spec())
+    return hashlib.sha256(
+        rfc8785.dumps({"backend": model.backend, "model": spec, "parameters": parameters.as_dict()})
+    ).hexdigest()
+
+
+def _preset_version(user: Any, slug: str | None) -> StylePresetVersion | None:
+    if not slug:
+        return None
+    preset = presets_for(user).filter(slug=slug).first()
+    if preset is None:
+        raise PresetNotAvailable
+    return preset.current_version
+
+
+def _wishes(request: GenerationRequest, version: StylePresetVersion | None) -> dict[str, Any]:
+    """The request's values over the preset's; a locked one may only be repeated."""
+    asked = {name: value for name in PRESET_PARAMETERS if (value := getattr(request, name)) is not None}
+    if version is None:
+        return asked
+    preset = {name: value for name, value in version.parameters.items() if name in PRESET_PARAMETERS}
+    for name in set(version.locked) & set(asked):
+        if asked[name] != preset.get(name):
+            raise ParameterLocked(field=name, preset=version.preset.name, parameter=name)
+    return {**preset, **asked}
+
+
+def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | None) -> GenerationModel:
+    of_preset = version.model if version and version.model and version.model.enabled else None
+    if version and of_preset and "model" in version.locked and request.model not in (None, of_preset.slug):
+        raise ParameterLocked(field="model", preset=version.preset.name, parameter="model")
+    if request.model:
+        model = models_for(user).filter(slug=request.model).first()
+        if model is None:
+            raise ModelNotAvailable
+        return model
+    return of_preset or default_model(user)
+
+
+def _size(wishes: dict[str, Any], model: GenerationModel) -> tuple[int, int]:
+    width, height = wishes.get("width") or 0, wishes.get("height") or 0
+    if not width and not height:
+        return model.default_size
+    if [width, height] not in model.sizes:
+        sizes = ", ".join(f"{w} × {h}" for w, h in model.sizes)
+        raise SizeNotSupported(model=model.label, width=width, height=height, sizes=sizes)
+    return int(width), int(height)
+
+
+def _number(name: str, wishes: dict[str, Any], model: GenerationModel) -> float:
+    value = wishes.get(name, model.default_parameters.get(name, FALLBACK_PARAMETERS[name]))
+    low, high = model.parameter_limits.get(name, FALLBACK_LIMITS[name])
+    if not low <= value <= high:
+        raise ParameterOutOfRange(field=name, parameter=name, low=low, high=high)
+    return value
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbelow(MAX_SEED + 1)
+    if not 0 <= seed <= MAX_SEED:
+        raise ParameterOutOfRange(field="seed", parameter="seed", low=0, high=MAX_SEED)
+    return seed
+
+
+def max_images(model: GenerationModel) -> int:
+    """How many pictures one request may ask of this model."""
+    return int(model.parameter_limits.get("num_images", [1, conf.get("MAX_IMAGES_PER_REQUEST")])[1])
+
+
+def _num_images(number: int, model: GenerationModel) -> int:
+    if not 1 <= number <= max_images(model):
+        raise ParameterOutOfRange(field="num_images", parameter="num_images", low=1, high=max_images(model))
+    return number
+
+
+def _output_format(wish: str | None, model: GenerationModel) -> str:
+    value = wish or model.default_parameters.get("output_format") or conf.get("OUTPUT_FORMAT")
+    if value not in OutputFormat.values:
+        raise InvalidRequest(field="output_format")
+    return str(value)
+
+
+def _priority(user: Any, word: str) -> Priority:
+    try:
+        priority = Priority[word.upper()]
+    except KeyError as error:
+        raise InvalidRequest(field="priority") from error
+    if priority is Priority.HIGH and not user.has_perm("cms_ai_images.use_high_priority"):
+        raise NotPermitted(field="priority", permission="cms_ai_images.use_high_priority")
+    return priority
+
+
+def _origin_type(user: Any, origin: Origin | None) -> ContentType | None:
+    """The content type of the object that the pictures are for, which must exist and be the author's business."""
+    if origin is None:
+        return None
+    app_label, _dot, model_name = origin.label.partition(".")
+    try:
+        content_type = ContentType.objects.get_by_natural_key(app_label, model_name.lower())
+    except ContentType.DoesNotExist as error:
+        raise OriginNotFound from error
+    verbs = ("change", "add", "view")
+    if not any(user.has_perm(f"{app_label}.{verb}_{content_type.model}") for verb in verbs):
+        raise OriginNotFound
+    if origin.object_id and not _exists(content_type, origin.object_id):
+        raise OriginNotFound
+    return content_type
+
+
+def _exists(content_type: ContentType, object_id: str) -> bool:
+    model = content_type.model_class()
+    if model is None:
+        return False
+    try:
+        key = model._meta.pk.to_python(object_id)
+    except ValidationError as error:
+        raise OriginNotFound from error
+    return model._base_manager.filter(pk=key).exists()

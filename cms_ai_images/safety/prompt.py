@@ -1,0 +1,37 @@
+"""What a prompt must pass before it is queued."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from cms_ai_images import conf
+from cms_ai_images.exceptions import PromptEmpty, PromptTooLong
+
+
+def clean_prompt(text: str) -> str:
+    """The prompt in NFC, without control characters (PostgreSQL refuses NUL) and outer space.
+
+    Raises `PromptEmpty` or `PromptTooLong`.
+    """
+    text = clean_text(text)
+    if not text:
+        raise PromptEmpty
+    limit = conf.get("PROMPT_MAX_LENGTH")
+    if len(text) > limit:
+        raise PromptTooLong(length=len(text), limit=limit)
+    return text
+
+
+def clean_negative_prompt(text: str) -> str:
+    """The same for what should not be in the picture, which may be empty."""
+    text = clean_text(text)
+    limit = conf.get("PROMPT_MAX_LENGTH")
+    if len(text) > limit:
+        raise PromptTooLong(length=len(text), limit=limit, field="negative_prompt")
+    return text
+
+
+def clean_text(text: str) -> str:
+    """Drop control and surrogate characters; keep line breaks, emoji joiners and right-to-left marks."""
+    normal = unicodedata.normalize("NFC", text)
+    return "".join(char for char in normal if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"}).strip()

@@ -1,0 +1,160 @@
+"""What people can do, and the only write path for every user interface.
+
+Each function checks who asks, says no with an `AIImagesError`, and leaves the outside world (Redis, storages) to what
+runs after the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from cms_ai_images import conf, credits, health, lifecycle, outcomes, progress, queue
+from cms_ai_images.exceptions import (
+    DraftGone,
+    ModelNotAvailable,
+    NotFound,
+    NotLoggedIn,
+    NotPermitted,
+    NoWorker,
+    StateConflict,
+)
+from cms_ai_images.library import drafts, intake
+from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask
+from cms_ai_images.resolution import resolve
+from cms_ai_images.types import GenerationRequest, PictureDetails, ReviewState, Status
+
+PERMISSION = "cms_ai_images.generate"
+
+
+def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
+    """Store a task and queue it. Costs a handful of queries and never waits for a worker.
+
+    Raises whatever is wrong with the request, `NotPermitted`, `NoWorker` or `InsufficientCredits`; then nothing is
+    stored. When Redis is away the task is stored all the same and drawn when Redis is back.
+    """
+    check_permission(user)
+    resolved = resolve(user, request)
+    _check_worker(resolved.model)
+    version = resolved.preset_version
+    with transaction.atomic():
+        task = GenerationTask.objects.create(
+            user=user,
+            model=resolved.model,
+            model_label=resolved.model.label,
+            model_revision=resolved.model.revision,
+            preset_version=version,
+            preset_label=version.preset.name if version else "",
+            operation=request.operation,
+            request=dataclasses.asdict(request),
+            parameters=resolved.parameters.as_dict(),
+            fingerprint=resolved.fingerprint,
+            auto_accept=resolved.auto_accept,
+            pool=resolved.model.pool,
+            priority=resolved.priority,
+            cost=resolved.model.price(request.operation) * resolved.parameters.num_images,
+            origin_type=resolved.origin_type,
+            origin_id=request.origin.object_id if request.origin else "",
+            origin_field=request.origin.field if request.origin else "",
+        )
+        credits.reserve(task)
+        transaction.on_commit(partial(queue.dispatch, task), robust=True)
+    return task
+
+
+def cancel(user: Any, task: GenerationTask) -> GenerationTask:
+    """End a waiting task at once and a running one within a step. Cancelling twice is no error."""
+    check_manager(user, task)
+    if outcomes.cancelled(task):
+        pass
+    elif GenerationTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(cancel_requested_at=timezone.now()):
+        progress.request_cancel(task.pool, task.uuid)
+        progress.announce(task.pool, task.uuid)
+    task.refresh_from_db()
+    if task.status in (Status.SUCCEEDED, Status.FAILED):
+        raise StateConflict(status=task.get_status_display())
+    return task
+
+
+def retry(user: Any, task: GenerationTask) -> GenerationTask:
+    """Queue a failed or cancelled task again, as it was frozen, at today's price."""
+    check_manager(user, task)
+    model = task.model
+    if model is None or not model.enabled:
+        raise ModelNotAvailable
+    _check_worker(model)
+    with transaction.atomic():
+        moved = task.status != Status.RUNNING and lifecycle.transition(
+            task,
+            Status.QUEUED,
+            source=Status(task.status),
+            failures=0,
+            error_code="",
+            error_message="",
+            worker=None,
+            available_at=timezone.now(),
+            started_at=None,
+            finished_at=None,
+            cancel_requested_at=None,
+            charge_round=task.charge_round + 1,
+            cost=model.price(task.operation) * task.parameters["num_images"],
+        )
+        task.refresh_from_db()
+        if not moved:
+            raise StateConflict(status=task.get_status_display())
+        credits.reserve(task)
+        progress.forget(task.pool, task.uuid)
+        transaction.on_commit(partial(queue.dispatch, task), robust=True)
+    return task
+
+
+def accept(user: Any, image: GeneratedImage, details: PictureDetails) -> Any:
+    """Put a picture into the media library; returns its filer image, the same one when asked twice."""
+    check_owner(user, image.task)
+    return intake.accept(image, details)
+
+
+def discard(user: Any, image: GeneratedImage) -> GeneratedImage:
+    """Throw a draft away. Discarding twice is no error; an accepted picture is left to the library."""
+    check_owner(user, image.task)
+    key = str(image.file.name)
+    with transaction.atomic():
+        discarded = GeneratedImage.objects.filter(pk=image.pk, review_state=ReviewState.DRAFT).update(
+            review_state=ReviewState.DISCARDED, reviewed_at=timezone.now(), file=""
+        )
+        if discarded:
+            transaction.on_commit(partial(drafts.delete, key), robust=True)
+    image.refresh_from_db()
+    if image.review_state == ReviewState.ACCEPTED:
+        raise DraftGone
+    return image
+
+
+def check_permission(user: Any) -> None:
+    """Raise `NotLoggedIn` or `NotPermitted` unless this user may generate pictures."""
+    if not user.is_authenticated:
+        raise NotLoggedIn
+    if not user.has_perm(PERMISSION):
+        raise NotPermitted(permission=PERMISSION)
+
+
+def check_owner(user: Any, task: GenerationTask) -> None:
+    """Raise `NotFound` unless the task is this user's: that it exists is nobody else's business."""
+    check_permission(user)
+    if task.user_id != user.pk:
+        raise NotFound
+
+
+def check_manager(user: Any, task: GenerationTask) -> None:
+    """The same, but operators (`cms_ai_images.change_generationtask`) may stop and repeat anybody's task."""
+    if not user.has_perm("cms_ai_images.change_generationtask"):
+        check_owner(user, task)
+
+
+def _check_worker(model: GenerationModel) -> None:
+    if not conf.get("QUEUE_WITHOUT_WORKER") and model.pool not in health.living_pools():
+        raise NoWorker

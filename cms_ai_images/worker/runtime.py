@@ -1,0 +1,48 @@
+"""What one worker process keeps between jobs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import ClassVar
+
+from django.utils import timezone
+
+from cms_ai_images.models import Worker
+from cms_ai_images.worker.heartbeat import Heartbeat
+from cms_ai_images.worker.residents import Residents
+
+
+class Runtime:
+    """The worker's row, its heartbeat and its loaded models.
+
+    RQ calls a plain function for each job; `Runtime.current` is how that function finds its process.
+    """
+
+    current: ClassVar[Runtime | None] = None
+
+    def __init__(self, pool: str) -> None:
+        host = socket.gethostname()
+        # A fresh name each time: RQ keeps a killed worker's name taken until its key expires.
+        name = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.worker = Worker.objects.create(name=name, host=host, pid=os.getpid(), pool=pool)
+        self.heartbeat = Heartbeat(self.worker.pk)
+        self.residents = Residents()
+
+    def start(self) -> None:
+        """Begin to give signs of life."""
+        self.heartbeat.start()
+        Runtime.current = self
+
+    def stop(self) -> None:
+        """Say goodbye, so that nobody waits for this worker."""
+        Runtime.current = None
+        self.heartbeat.stop()
+        Worker.objects.filter(pk=self.worker.pk).update(stopped_at=timezone.now())
+
+    def note_models(self) -> None:
+        """Show in the worker's row what is loaded and where."""
+        Worker.objects.filter(pk=self.worker.pk).update(
+            loaded_models=self.residents.slugs, device=self.residents.device[:100]
+        )
