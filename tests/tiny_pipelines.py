@@ -19,8 +19,11 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -38,10 +41,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_stable_diffusion(folder: Path) -> Path:
-    """The class of Stable Diffusion 1.x and 2.x. Sizes are multiples of 8 pixels, as the class insists."""
+def build_stable_diffusion(folder: Path, *, safety_threshold: float | None = None) -> Path:
+    """The class of Stable Diffusion 1.x and 2.x. Sizes are multiples of 8 pixels, as the class insists.
+
+    A `safety_threshold` adds a safety checker: a cosine, so that -1 withholds every picture and 1 none.
+    """
     torch.manual_seed(0)
     tokenizer = clip_tokenizer()
+    has_checker = safety_threshold is not None
     pipeline = StableDiffusionPipeline(
         vae=autoencoder(latent_channels=4, blocks=2),
         text_encoder=CLIPTextModel(clip_text_config(tokenizer)),
@@ -50,9 +57,9 @@ def build_stable_diffusion(folder: Path) -> Path:
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
         ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        safety_checker=safety_checker(safety_threshold) if safety_threshold is not None else None,
+        feature_extractor=CLIPImageProcessor(size=32, crop_size=32) if has_checker else None,
+        requires_safety_checker=has_checker,
     )
     return saved(pipeline, folder)
 
@@ -158,6 +165,25 @@ def clip_text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def safety_checker(threshold: float) -> StableDiffusionSafetyChecker:
+    """Withholds a picture when its embedding is closer than `threshold` to a concept's."""
+    config = CLIPConfig(
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 32,
+            "patch_size": 8,
+        },
+        projection_dim=16,
+    )
+    checker = StableDiffusionSafetyChecker(config)
+    checker.concept_embeds_weights.data.fill_(threshold)
+    checker.special_care_embeds_weights.data.fill_(1.0)
+    return checker
 
 
 def clip_tokenizer() -> CLIPTokenizer:
