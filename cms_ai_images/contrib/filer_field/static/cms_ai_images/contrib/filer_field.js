@@ -1,0 +1,39 @@
+/**
+ * The adapter between filer's image widget and the AI image dialog. One listener serves every field of the page, also
+ * those of rows that are added to a formset later.
+ */
+import { openAIImageDialog } from "../dialog.js";
+import { pageOrigin } from "../page_origin.js";
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".ai-image-button");
+  if (button) fill(button);
+});
+
+async function fill(button) {
+  const field = button.closest(".ai-image-field");
+  const input = field.querySelector(".vForeignKeyRawIdAdminField");
+  const image = await openAIImageDialog({
+    dialogUrl: button.dataset.dialogUrl,
+    unreachableText: button.dataset.unreachableText,
+    origin: pageOrigin(input, input.name),
+    allowDecorative: false, // the alternative text belongs to the library file here, which other pages may use too
+  });
+  if (image) choose(field, image.library);
+  button.focus();
+}
+
+/** Choose a library file as if it had been picked in filer's own window. */
+function choose(field, library) {
+  const lookup = field.querySelector(".js-related-lookup");
+  const picker = { name: `${lookup.id}__0`, close() {} }; // filer reads the field from the window's name
+  window.dismissRelatedImageLookupPopup(
+    picker,
+    String(library.filer_id),
+    library.thumbnail_url,
+    library.name,
+    library.admin_url,
+  );
+  const link = field.querySelector(".thumbnail_img")?.closest("a");
+  if (link) link.href = library.url;
+}

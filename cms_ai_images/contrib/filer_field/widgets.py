@@ -1,0 +1,22 @@
+"""filer's image widget with a button under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.forms import Script
+from django.template.loader import render_to_string
+from filer.fields.image import AdminImageWidget
+
+
+class AIImageWidget(AdminImageWidget):
+    """The button is found by the script through its markup, so that rows added to a formset work without set-up."""
+
+    class Media:
+        css = {"all": ["cms_ai_images/contrib/filer_field.css"]}
+        js = [Script("cms_ai_images/contrib/filer_field.js", type="module")]
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> str:
+        """filer's markup, wrapped together with the button."""
+        widget = super().render(name, value, attrs, renderer)
+        return render_to_string("cms_ai_images/contrib/filer_field.html", {"widget": widget})

@@ -1,0 +1,119 @@
+/**
+ * The REST API, and nothing else: no markup, no state. Every failure is a `Problem`.
+ */
+
+/** What went wrong, as the server says it (RFC 9457): a stable `code` and a translated `detail`. */
+export class Problem extends Error {
+  constructor({ status = 0, code = "unknown", detail = "", errors = [] }) {
+    super(detail || code);
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.errors = errors;
+  }
+}
+
+function cookie(name) {
+  const prefix = `${name}=`;
+  const found = document.cookie.split("; ").find((pair) => pair.startsWith(prefix));
+  return found ? decodeURIComponent(found.slice(prefix.length)) : "";
+}
+
+export class ImagesAPI {
+  /**
+   * @param {string} url - The root of the API, ending in a slash.
+   * @param {{csrfCookie?: string, csrfToken?: string}} [csrf] - The cookie is read anew each time, because logging in
+   *   again in another tab changes it; the token serves sites that hide the cookie from scripts.
+   */
+  constructor(url, { csrfCookie = "csrftoken", csrfToken = "" } = {}) {
+    this.url = url;
+    this.csrfCookie = csrfCookie;
+    this.csrfToken = csrfToken;
+  }
+
+  health() {
+    return this.#get("health/");
+  }
+
+  async presets() {
+    return (await this.#get("presets/")).results;
+  }
+
+  async models() {
+    return (await this.#get("models/")).results;
+  }
+
+  /** The tasks that still matter to somebody who opens the dialog for `origin`, newest first. */
+  async openTasks(origin) {
+    const query = new URLSearchParams({ open: "1" });
+    if (origin) query.set("origin", `${origin.label}:${origin.object_id}`);
+    return (await this.#get(`tasks/?${query}`)).results;
+  }
+
+  task(id) {
+    return this.#get(`tasks/${id}/`);
+  }
+
+  createTask(request) {
+    return this.#post("tasks/", request);
+  }
+
+  cancel(id) {
+    return this.#post(`tasks/${id}/cancel/`);
+  }
+
+  retry(id) {
+    return this.#post(`tasks/${id}/retry/`);
+  }
+
+  accept(imageId, details) {
+    return this.#post(`images/${imageId}/accept/`, details);
+  }
+
+  discard(imageId) {
+    return this.#post(`images/${imageId}/discard/`);
+  }
+
+  #get(path) {
+    return this.#send(path, { method: "GET" });
+  }
+
+  #post(path, body = {}) {
+    const token =
+      cookie(this.csrfCookie) || document.querySelector("[name=csrfmiddlewaretoken]")?.value || this.csrfToken;
+    return this.#send(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+      body: JSON.stringify(body),
+    });
+  }
+
+  async #send(path, options) {
+    let response;
+    let text;
+    try {
+      response = await fetch(this.url + path, {
+        credentials: "same-origin",
+        ...options,
+        headers: { Accept: "application/json", ...options.headers },
+      });
+      text = await response.text();
+    } catch (error) {
+      throw Object.assign(new Problem({ code: "network" }), { cause: error });
+    }
+    const data = parse(text);
+    if (!response.ok) throw new Problem({ ...data, status: response.status });
+    if (data === null) throw new Problem({ status: response.status, code: "not_json" });
+    return data;
+  }
+}
+
+/** The JSON value, or null where a proxy or an error page answered with something else. */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+/** What a task is doing, in words, and how those words reach people who do not see them. */
+import { setText } from "./dom.js";
+
+const REPEAT_PAUSE = 8000;
+
+/** @returns {{kind: string, text: string}} `kind` changes when the news is of another sort, not with every step. */
+export function statusOf(task, progress, texts) {
+  if (task.cancel_requested) return { kind: "cancelling", text: texts.get("cancelling") };
+  if (task.status === "queued") {
+    const { position } = task;
+    if (!position) return { kind: "waiting", text: texts.get("waiting") };
+    const text = position === 1 ? texts.get("waiting_next") : texts.nth("waiting", position);
+    return { kind: `waiting ${position}`, text };
+  }
+  if (!progress?.step) return { kind: "preparing", text: texts.get("preparing") };
+  if (progress.step >= progress.total) return { kind: "saving", text: texts.get("saving") };
+  return { kind: "drawing", text: texts.get("drawing", progress) };
+}
+
+/** A polite live region that tells news at once and repeats of the same sort only now and then. */
+export class Announcer {
+  #kind = "";
+  #time = 0;
+
+  constructor(region) {
+    this.region = region;
+  }
+
+  say({ kind, text }) {
+    const now = Date.now();
+    if (kind === this.#kind && now - this.#time < REPEAT_PAUSE) return;
+    this.#kind = kind;
+    this.#time = now;
+    setText(this.region, text);
+  }
+}
