@@ -1,0 +1,197 @@
+"""What people can do, seen from the one write path."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+
+from cms_ai_images import queue, reconciler, services
+from cms_ai_images.exceptions import (
+    DraftGone,
+    ModelNotAvailable,
+    NotFound,
+    NotLoggedIn,
+    NotPermitted,
+    NoWorker,
+    PromptEmpty,
+    StateConflict,
+)
+from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.storage import draft_storage
+from cms_ai_images.types import GenerationRequest, PictureDetails, Priority, ReviewState, Status
+
+from .factories import make_image, make_model, make_task, make_worker
+from .test_lifecycle import claim
+
+
+def ask(user, **fields) -> GenerationTask:
+    return services.request_generation(user, GenerationRequest(**{"prompt": "a red apple", **fields}))
+
+
+def jobs(priority: int = Priority.NORMAL) -> list[str]:
+    return queue.get_queue("images", priority).get_job_ids()
+
+
+@pytest.fixture
+def model(db):
+    make_worker()
+    return make_model()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRequest:
+    def test_stores_a_queued_task_and_one_job(self, author, model):
+        task = ask(author, seed=7, num_images=2)
+        task.refresh_from_db()
+        assert task.status == Status.QUEUED
+        assert task.parameters["seed"] == 7
+        assert task.request["prompt"] == "a red apple"
+        assert jobs() == [queue.job_id(task)]
+
+    def test_the_job_says_in_rqs_pages_what_it_is(self, author, model):
+        ask(author)
+        job = queue.get_queue("images", Priority.NORMAL).jobs[0]
+        assert "a red apple" in job.description
+        assert job.func_name == queue.JOB
+
+    def test_costs_a_bounded_number_of_queries(self, author, model, django_assert_max_num_queries):
+        ask(author)
+        with django_assert_max_num_queries(12):
+            ask(author)
+
+    def test_anonymous_and_unpermitted_users_store_nothing(self, reader, model):
+        with pytest.raises(NotLoggedIn):
+            ask(AnonymousUser())
+        with pytest.raises(NotPermitted):
+            ask(reader)
+        assert not GenerationTask.objects.exists()
+
+    def test_a_bad_request_stores_nothing(self, author, model):
+        with pytest.raises(PromptEmpty):
+            ask(author, prompt="  ")
+        assert not GenerationTask.objects.exists()
+
+    def test_no_worker_is_said_before_anything_is_queued(self, author, model):
+        Worker.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+        with pytest.raises(NoWorker):
+            ask(author)
+        assert not GenerationTask.objects.exists()
+
+    def test_a_site_may_queue_without_a_worker(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"QUEUE_WITHOUT_WORKER": True}
+        Worker.objects.all().delete()
+        assert ask(author).status == Status.QUEUED
+
+    def test_is_stored_while_redis_is_away_and_dispatched_when_it_is_back(self, author, model, valkey_server):
+        valkey_server.stop()
+        try:
+            task = ask(author)
+            assert reconciler.dispatch_forgotten() == 0
+        finally:
+            valkey_server.start()
+        assert task.status == Status.QUEUED
+        GenerationTask.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+        assert reconciler.dispatch_forgotten() == 1
+        assert jobs() == [queue.job_id(task)]
+        assert reconciler.dispatch_forgotten() == 0
+
+    def test_high_priority_has_a_queue_of_its_own(self, admin, model):
+        ask(admin, priority="high")
+        assert len(jobs(Priority.HIGH)) == 1
+        assert jobs() == []
+
+    def test_position_counts_what_comes_before(self, admin, model):
+        first, second, urgent = ask(admin), ask(admin), ask(admin, priority="high")
+        assert [queue.position(task) for task in (urgent, first, second)] == [1, 2, 3]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestCancelAndRetry:
+    def test_a_queued_task_is_cancelled_at_once(self, author, model):
+        task = services.cancel(author, ask(author))
+        assert task.status == Status.CANCELLED
+        assert services.cancel(author, task).status == Status.CANCELLED
+
+    def test_a_running_task_is_asked_to_stop(self, author, model, valkey):
+        task = ask(author)
+        claim(task)
+        services.cancel(author, task)
+        assert task.status == Status.RUNNING
+        assert task.cancel_requested_at is not None
+        assert valkey.exists(f"ai-images:cancel:{task.uuid}")
+
+    def test_what_is_over_cannot_be_cancelled(self, author, model):
+        task = ask(author)
+        GenerationTask.objects.update(status=Status.SUCCEEDED)
+        with pytest.raises(StateConflict):
+            services.cancel(author, task)
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+    def test_failed_and_cancelled_tasks_can_be_retried(self, author, model, valkey, status):
+        task = ask(author, seed=3)
+        GenerationTask.objects.update(status=status, failures=3, error_code="x", error_message="y", attempt=3)
+        task.refresh_from_db()
+        valkey.flushall()
+        services.retry(author, task)
+        assert (task.status, task.failures, task.error_code, task.charge_round) == (Status.QUEUED, 0, "", 2)
+        assert task.parameters["seed"] == 3
+        assert jobs() == [f"{task.uuid}-4"]
+
+    @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.SUCCEEDED])
+    def test_nothing_else_can_be_retried(self, author, model, status):
+        task = ask(author)
+        if status is Status.RUNNING:
+            claim(task)
+        else:
+            GenerationTask.objects.update(status=status)
+            task.refresh_from_db()
+        with pytest.raises(StateConflict):
+            services.retry(author, task)
+
+    def test_a_retry_needs_the_model(self, author, model):
+        task = ask(author)
+        GenerationTask.objects.update(status=Status.FAILED)
+        model.enabled = False
+        model.save()
+        task = GenerationTask.objects.get()
+        with pytest.raises(ModelNotAvailable):
+            services.retry(author, task)
+
+    def test_tasks_of_others_do_not_exist(self, author, other_author, model):
+        task = ask(author)
+        for action in (services.cancel, services.retry):
+            with pytest.raises(NotFound):
+                action(other_author, task)
+
+    def test_operators_may_cancel_for_others(self, author, admin, model):
+        assert services.cancel(admin, ask(author)).status == Status.CANCELLED
+
+
+@pytest.mark.django_db(transaction=True)
+class TestReview:
+    def test_others_can_neither_accept_nor_discard(self, author, other_author):
+        image = make_image(user=author)
+        with pytest.raises(NotFound):
+            services.accept(other_author, image, PictureDetails())
+        with pytest.raises(NotFound):
+            services.discard(other_author, image)
+
+    def test_discarding_removes_the_bytes_and_keeps_the_row(self, author):
+        image = make_image(user=author)
+        key = image.file.name
+        assert draft_storage().exists(key)
+        services.discard(author, image)
+        assert image.review_state == ReviewState.DISCARDED
+        assert not draft_storage().exists(key)
+        assert services.discard(author, image).review_state == ReviewState.DISCARDED
+        with pytest.raises(DraftGone):
+            services.accept(author, GeneratedImage.objects.get(pk=image.pk), PictureDetails())
+
+    def test_an_accepted_picture_is_not_discarded(self, author):
+        image = make_image(user=author)
+        services.accept(author, image, PictureDetails(alt_text="An apple"))
+        with pytest.raises(DraftGone):
+            services.discard(author, GeneratedImage.objects.get(pk=image.pk))

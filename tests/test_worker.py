@@ -1,0 +1,283 @@
+"""The worker, run in this process with the dummy backend, on a real Valkey and a real database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from PIL import Image
+from rq.registry import FailedJobRegistry, FinishedJobRegistry
+
+from cms_ai_images import conf, lifecycle, progress, queue, services
+from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost
+from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask, Worker
+from cms_ai_images.storage import draft_storage
+from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
+from cms_ai_images.worker.attempt import carry_out, claim
+from cms_ai_images.worker.heartbeat import Hold
+from cms_ai_images.worker.rq_worker import serve
+from cms_ai_images.worker.runtime import Runtime
+
+from .factories import make_model, make_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def model():
+    make_worker()
+    return make_model()
+
+
+@pytest.fixture
+def runtime():
+    runtime = Runtime("images")
+    runtime.start()
+    yield runtime
+    runtime.stop()
+
+
+def ask(user, **fields) -> GenerationTask:
+    return services.request_generation(user, GenerationRequest(**{"prompt": "a red apple", "seed": 7, **fields}))
+
+
+def work() -> None:
+    """Empty the queues as the worker command does."""
+    serve("images", burst=True)
+
+
+def slow_down(model, seconds: float = 0.02) -> None:
+    model.options = {"step_seconds": seconds}
+    model.save()
+
+
+def test_draws_and_stores_private_drafts(author, model):
+    task = ask(author, num_images=2)
+    work()
+    task.refresh_from_db()
+    assert task.status == Status.SUCCEEDED
+    images = list(task.images.all())
+    assert [(image.index, image.seed, image.review_state) for image in images] == [(0, 7, "draft"), (1, 8, "draft")]
+    for image in images:
+        with draft_storage().open(image.file.name) as file, Image.open(file) as picture:
+            assert picture.size == (image.width, image.height) == (64, 64)
+        assert draft_storage().exists(f"{image.file.name}.preview.webp")
+    assert FinishedJobRegistry(queue=queue.get_queue("images", Priority.NORMAL)).get_job_ids() == [f"{task.uuid}-1"]
+
+
+@pytest.mark.parametrize(("output_format", "magic"), [("png", b"\x89PNG"), ("webp", b"RIFF"), ("jpeg", b"\xff\xd8")])
+def test_stores_the_format_that_was_asked_for(author, model, output_format, magic):
+    ask(author, output_format=output_format)
+    work()
+    image = GeneratedImage.objects.get()
+    with draft_storage().open(image.file.name) as file:
+        assert file.read(4).startswith(magic)
+
+
+def test_accepts_at_once_where_asked_to(author, model):
+    task = ask(author, auto_accept=True)
+    work()
+    image = GeneratedImage.objects.get(task=task)
+    assert image.review_state == ReviewState.ACCEPTED
+    assert image.filer_image is not None
+    assert image.filer_image.owner == author
+
+
+def test_high_priority_is_drawn_first(admin, model):
+    later, urgent = ask(admin), ask(admin, priority="high")
+    work()
+    later.refresh_from_db()
+    urgent.refresh_from_db()
+    assert urgent.started_at < later.started_at
+
+
+def test_a_doubled_job_finds_nothing_to_do(author, model):
+    task = ask(author)
+    queue.dispatch(task)
+    work()
+    task.refresh_from_db()
+    assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
+    assert task.images.count() == 1
+
+
+def test_a_stale_job_of_a_cancelled_task_finds_nothing_to_do(author, model):
+    task = ask(author)
+    services.cancel(author, task)
+    work()
+    task.refresh_from_db()
+    assert task.status == Status.CANCELLED
+
+
+def test_a_model_stays_loaded(author, model, runtime):
+    for _ in range(2):
+        task = claim(runtime, str(ask(author).uuid))
+        carry_out(runtime, task)
+        loaded = runtime.residents.get(model)
+        assert runtime.residents.get(model) is loaded
+    assert Worker.objects.get(pk=runtime.worker.pk).loaded_models == [model.slug]
+
+
+def test_a_changed_model_is_loaded_anew(author, model, runtime):
+    before = runtime.residents.get(model)
+    slow_down(model)
+    assert runtime.residents.get(model) is not before
+
+
+class TestFailure:
+    def test_is_repeated_with_pauses_and_then_final(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"RETRY_PAUSES_SECONDS": [30], "MAX_FAILURES": 2}
+        model.options = {"fail": "generation_failed"}
+        model.save()
+        task = ask(author)
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.failures) == (Status.QUEUED, 1)
+        assert task.available_at > timezone.now() + timedelta(seconds=20)
+        GenerationTask.objects.update(available_at=timezone.now())
+        queue.dispatch(task)
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.failures, task.error_code) == (Status.FAILED, 2, "generation_failed")
+        assert "try again" in task.error_message
+        failed = FailedJobRegistry(queue=queue.get_queue("images", Priority.NORMAL))
+        assert failed.get_job_ids() == [f"{task.uuid}-2"]
+
+    def test_is_final_at_once_where_a_repetition_cannot_help(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        task = ask(author)
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.failures, task.error_code) == (Status.FAILED, 1, "unsafe_weights")
+
+    def test_an_unexpected_error_is_a_failure_with_a_sentence(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1}
+        model.options = {"fail": "no such code"}  # the dummy backend raises a ValueError
+        model.save()
+        task = ask(author)
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.FAILED, "generation_failed")
+
+    def test_a_deleted_model_is_a_failure_with_a_sentence(self, author, model):
+        task = ask(author)
+        model.delete()
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.FAILED, "model_not_available")
+
+    def test_gives_the_points_back_once(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"CREDITS": True}
+        account = CreditAccount.objects.create(user=author, balance=100)
+        model.prices = {"text_to_image": {"standard": 30}}
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        ask(author)
+        account.refresh_from_db()
+        assert account.balance == 70
+        work()
+        account.refresh_from_db()
+        assert account.balance == 100
+        assert sorted(CreditEntry.objects.values_list("kind", "amount")) == [("refund", 30), ("reserve", -30)]
+
+    def test_does_not_end_the_worker(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        ask(author)
+        good = make_model(slug="good")
+        task = ask(author, model=good.slug)
+        work()
+        task.refresh_from_db()
+        assert task.status == Status.SUCCEEDED
+
+
+class TestStopping:
+    def test_a_running_task_is_cancelled_within_steps(self, author, model):
+        slow_down(model)
+        task = ask(author, steps=150)
+
+        def cancel_when_running() -> None:
+            for _ in range(200):
+                task.refresh_from_db()
+                if progress.read("images", task.uuid, 1):
+                    break
+                time.sleep(0.02)
+            services.cancel(author, task)
+            connection.close()
+
+        thread = threading.Thread(target=cancel_when_running)
+        thread.start()
+        work()
+        thread.join()
+        task.refresh_from_db()
+        assert task.status == Status.CANCELLED
+        assert not task.images.exists()
+
+    def test_a_task_over_its_deadline_is_stopped(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 0.2, "MAX_FAILURES": 1}
+        slow_down(model, 0.05)
+        task = ask(author, steps=100)
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.FAILED, "deadline_exceeded")
+
+    def test_a_late_result_is_refused_and_leaves_no_rows(self, author, model, runtime):
+        task = claim(runtime, str(ask(author).uuid))
+        stale = GenerationTask.objects.get(pk=task.pk)
+        GenerationTask.objects.update(attempt=5)  # somebody else took it over
+        assert carry_out(runtime, stale) == "lease lost"
+        assert not GeneratedImage.objects.exists()
+        task.refresh_from_db()
+        assert task.status == Status.RUNNING
+
+
+class TestHold:
+    @pytest.fixture
+    def fence(self, author, model):
+        task = ask(author)
+        now = timezone.now()
+        lifecycle.claim(task, worker_id=make_worker().pk, lease=now, deadline=now + timedelta(hours=1))
+        task.refresh_from_db()
+        return task.fence
+
+    def test_a_beat_extends_the_lease(self, fence):
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        hold.beat()
+        hold.check()
+        lease = GenerationTask.objects.get().lease_expires_at
+        assert lease > timezone.now() + timedelta(seconds=conf.get("LEASE_SECONDS") - 2)
+
+    def test_a_beat_after_the_deadline_extends_nothing(self, fence):
+        before = GenerationTask.objects.get().lease_expires_at
+        hold = Hold(fence, timezone.now() - timedelta(seconds=1))
+        hold.beat()
+        assert GenerationTask.objects.get().lease_expires_at == before
+        with pytest.raises(DeadlineExceeded):
+            hold.check()
+
+    def test_a_beat_notices_that_the_task_was_taken_over(self, fence):
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        GenerationTask.objects.update(attempt=9)
+        hold.beat()
+        with pytest.raises(LeaseLost):
+            hold.check()
+
+    def test_a_silent_database_ends_the_hold(self, fence, settings):
+        settings.CMS_AI_IMAGES = {"LEASE_SECONDS": 0.05}
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        time.sleep(0.1)
+        with pytest.raises(LeaseLost):
+            hold.check()
+
+
+def test_a_worker_shows_when_it_lives_and_when_it_has_gone(runtime):
+    row = Worker.objects.get(pk=runtime.worker.pk)
+    assert row.is_alive
+    runtime.stop()
+    row.refresh_from_db()
+    assert not row.is_alive
+    assert not Worker.objects.alive().exists()
