@@ -4,6 +4,7 @@
 `TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite.
 """
 
+import json
 import os
 import tempfile
 
@@ -11,8 +12,8 @@ import tempfile
 os.environ["AI_IMAGES_VAR"] = os.environ.get("AI_IMAGES_TEST_VAR") or tempfile.mkdtemp(prefix="ai-images-tests-")
 os.environ.pop("REDIS_URL", None)
 
-from project.settings import *  # noqa: E402, F403
-from project.settings import DATABASES, VAR  # noqa: E402
+from project.settings import *  # noqa: F403
+from project.settings import CMS_AI_IMAGES, DATABASES, VAR
 
 SECRET_KEY = "tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -25,3 +26,6 @@ if os.environ.get("TEST_DATABASE") == "postgresql":
     from tests.services import postgresql_database
 
     DATABASES["default"] = postgresql_database(VAR / "postgresql")
+
+# For processes that tests start: settings of the app as JSON, such as short leases.
+CMS_AI_IMAGES = {**CMS_AI_IMAGES, **json.loads(os.environ.get("AI_IMAGES_TEST_SETTINGS", "{}"))}

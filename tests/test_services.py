@@ -23,7 +23,7 @@ from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, PictureDetails, Priority, ReviewState, Status
 
-from .factories import make_image, make_model, make_task, make_worker
+from .factories import make_image, make_model, make_worker
 from .test_lifecycle import claim
 
 

@@ -1,0 +1,261 @@
+"""The REST API, as the dialog and other programs use it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from PIL import Image
+
+from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.types import ReviewState, Status
+from cms_ai_images.worker.rq_worker import serve
+
+from .factories import make_image, make_model, make_preset, make_task, make_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"cms_ai_images:{name}", args=args)
+
+
+def post(client: Client, path: str, data: object = None, **headers):
+    return client.post(path, json.dumps(data or {}), content_type="application/json", headers=headers)
+
+
+@pytest.fixture
+def model():
+    make_worker()
+    return make_model()
+
+
+@pytest.fixture
+def client(author) -> Client:
+    client = Client()
+    client.force_login(author)
+    return client
+
+
+@pytest.fixture
+def other_client(other_author) -> Client:
+    client = Client()
+    client.force_login(other_author)
+    return client
+
+
+def test_the_path_from_a_request_to_a_library_picture(client, author, model):
+    preset = make_preset()
+    response = post(client, url("task-list"), {"prompt": "a fox", "preset": preset.slug, "num_images": 2, "seed": 5})
+    assert response.status_code == 202
+    task = response.json()
+    assert response["Location"] == task["url"] == url("task-detail", task["id"])
+    assert (task["status"], task["position"], task["num_images"]) == ("queued", 1, 2)
+    assert task["preset"] == {"slug": preset.slug, "name": preset.name}
+
+    serve("images", burst=True)
+    task = client.get(task["url"]).json()
+    assert task["status"] == "succeeded"
+    assert [image["seed"] for image in task["images"]] == [5, 6]
+    image = task["images"][0]
+    for key in ("file_url", "preview_url"):
+        picture = client.get(image[key])
+        assert picture.status_code == 200
+        assert picture["Cache-Control"].startswith("private")
+        assert picture["X-Content-Type-Options"] == "nosniff"
+        assert Image.open(BytesIO(picture.content)).size == (64, 64)
+
+    details = {"alt_text": "A fox", "name": "Fox", "caption": "By day", "credit": "The paper"}
+    response = post(client, url("image-accept", image["id"]), details)
+    assert response.status_code == 200
+    library = response.json()["library"]
+    filer_image = GeneratedImage.objects.get(uuid=image["id"]).filer_image
+    assert library["data_cms_src"] == f"filer.image:{filer_image.pk}"
+    assert (library["alt_text"], library["name"], library["caption"]) == ("A fox", "Fox", "By day")
+    assert filer_image.owner == author
+    assert client.get(library["url"]).status_code == 200
+    assert post(client, url("image-accept", image["id"]), details).json()["library"] == library
+    assert client.get(url("image-file", image["id"])).status_code == 302
+
+
+def test_a_discarded_picture_is_gone(client, author):
+    image = make_image(author)
+    assert post(client, url("image-discard", image.uuid)).json()["state"] == "discarded"
+    response = client.get(url("image-file", image.uuid))
+    assert (response.status_code, response.json()["code"]) == (410, "draft_gone")
+
+
+class TestProblems:
+    """Every error has one shape, a stable code and the field that is at fault."""
+
+    @pytest.mark.parametrize(
+        ("data", "status", "code", "field"),
+        [
+            ({"prompt": ""}, 400, "prompt_empty", "prompt"),
+            ({"prompt": "x" * 2001}, 400, "prompt_too_long", "prompt"),
+            ({"prompt": "x", "width": 100, "height": 100}, 400, "size_not_supported", "size"),
+            ({"prompt": "x", "preset": "draft"}, 400, "preset_not_available", "preset"),
+            ({"prompt": "x", "model": "none"}, 400, "model_not_available", "model"),
+            ({"prompt": "x", "num_images": 99}, 400, "parameter_out_of_range", "num_images"),
+            ({"prompt": "x", "seed": -1}, 400, "parameter_out_of_range", "seed"),
+            ({"prompt": "x", "priority": "high"}, 403, "not_permitted", "priority"),
+            ({"prompt": "x", "origin": {"label": "articles.article", "object_id": "99999"}}, 404, "origin_not_found",
+             "origin"),
+            ({}, 400, "required", "prompt"),
+            ({"prompt": "x", "steps": "many"}, 400, "invalid", "steps"),
+            ({"prompt": "x", "seed": 10**30}, 400, "parameter_out_of_range", "seed"),
+        ],
+    )  # fmt: skip
+    def test_a_bad_request(self, client, model, data, status, code, field):
+        make_preset("draft", published=False)
+        response = post(client, url("task-list"), data)
+        assert response.status_code == status
+        assert response["Content-Type"] == "application/problem+json"
+        problem = response.json()
+        assert (problem["status"], problem["code"]) == (status, code)
+        assert problem["errors"][0]["field"] == field
+        assert problem["errors"][0]["code"] == code
+        assert problem["detail"]
+        assert not GenerationTask.objects.exists()
+
+    def test_is_translated(self, client, model):
+        response = post(client, url("task-list"), {"prompt": "x", "steps": "many"}, **{"Accept-Language": "de"})
+        assert "zahl" in response.json()["detail"]
+
+    def test_broken_json(self, client, model):
+        response = client.post(url("task-list"), "{", content_type="application/json")
+        assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+
+    def test_no_login(self, model):
+        response = Client().get(url("task-list"))
+        assert (response.status_code, response.json()["code"]) == (401, "not_logged_in")
+
+    def test_no_permission(self, reader, model):
+        client = Client()
+        client.force_login(reader)
+        response = post(client, url("task-list"), {"prompt": "x"})
+        assert (response.status_code, response.json()["code"]) == (403, "not_permitted")
+
+    def test_no_csrf_token(self, author, model):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(author)
+        assert post(client, url("task-list"), {"prompt": "x"}).status_code == 403
+        assert not GenerationTask.objects.exists()
+
+    def test_no_worker(self, client, model):
+        Worker.objects.all().delete()
+        response = post(client, url("task-list"), {"prompt": "x"})
+        assert (response.status_code, response.json()["code"]) == (503, "no_worker")
+        assert response["Retry-After"]
+
+    def test_no_model(self, client):
+        make_worker()
+        response = post(client, url("task-list"), {"prompt": "x"})
+        assert (response.status_code, response.json()["code"]) == (503, "no_model_configured")
+
+
+class TestOwnership:
+    def test_what_belongs_to_others_is_not_there(self, other_client, author, model):
+        image = make_image(author)
+        uuid = image.task.uuid
+        gets = [url("task-detail", uuid), url("image-file", image.uuid), url("image-preview", image.uuid)]
+        posts = [url("task-cancel", uuid), url("task-retry", uuid)]
+        posts += [url("image-accept", image.uuid), url("image-discard", image.uuid)]
+        for path in gets:
+            assert other_client.get(path).status_code == 404, path
+        for path in posts:
+            assert post(other_client, path).status_code == 404, path
+        assert other_client.get(url("task-list")).json()["results"] == []
+        image.refresh_from_db()
+        assert image.review_state == ReviewState.DRAFT
+
+
+class TestLists:
+    def test_history_is_paged_newest_first(self, client, author):
+        tasks = [make_task(author) for _ in range(25)]
+        first = client.get(url("task-list")).json()
+        second = client.get(first["next"]).json()
+        listed = [task["id"] for task in first["results"] + second["results"]]
+        assert listed == [str(task.uuid) for task in reversed(tasks)]
+        assert second["next"] is None
+
+    def test_open_holds_what_still_matters_to_a_dialog(self, client, author):
+        recent = timezone.now()
+        old = recent - timedelta(days=3)
+        waiting = make_task(author, created_at=old)
+        failed = make_task(author, status=Status.FAILED)
+        make_task(author, status=Status.FAILED, created_at=old)
+        make_task(author, status=Status.CANCELLED)
+        unreviewed = make_image(author).task
+        reviewed = make_image(author)
+        GeneratedImage.objects.filter(pk=reviewed.pk).update(review_state=ReviewState.DISCARDED)
+        listed = {task["id"] for task in client.get(url("task-list"), {"open": 1}).json()["results"]}
+        assert listed == {str(task.uuid) for task in (waiting, failed, unreviewed)}
+
+    def test_lists_can_be_narrowed_to_an_origin(self, admin, model):
+        client = Client()
+        client.force_login(admin)
+        origin = {"label": "auth.user", "object_id": str(admin.pk), "field": "notes"}
+        here = post(client, url("task-list"), {"prompt": "x", "origin": origin}).json()
+        post(client, url("task-list"), {"prompt": "y"})
+        assert here["origin"] == origin
+        listed = client.get(url("task-list"), {"open": 1, "origin": f"auth.user:{admin.pk}"}).json()["results"]
+        assert [task["id"] for task in listed] == [here["id"]]
+
+    def test_queries_do_not_grow_with_the_table(self, client, author, django_assert_max_num_queries):
+        for _ in range(20):
+            make_image(author)
+        with django_assert_max_num_queries(8):
+            client.get(url("task-list"))
+        with django_assert_max_num_queries(7):  # four of them tell who asks and what they may
+            client.get(url("task-detail", GenerationTask.objects.first().uuid))
+
+
+class TestOptions:
+    def test_presets_show_what_authors_need_and_no_more(self, client):
+        make_preset("pencil", version={"prompt_template": "secret {prompt}", "parameters": {"steps": 9}})
+        make_preset("draft", published=False)
+        (preset,) = client.get(url("preset-list")).json()["results"]
+        assert (preset["slug"], preset["parameters"], preset["locked"]) == ("pencil", {"steps": 9}, [])
+        assert "secret" not in json.dumps(preset)
+
+    def test_models_say_whether_they_would_draw(self, client, model):
+        make_model("elsewhere", pool="other")
+        first, second = client.get(url("model-list")).json()["results"]
+        assert (first["slug"], first["available"], first["is_default"]) == ("dummy", True, True)
+        assert (second["available"], second["is_default"]) == (False, False)
+        assert first["sizes"] == [[64, 64], [96, 64]]
+        assert first["default_parameters"]["steps"] == 2
+
+    def test_health(self, client, model, valkey_server):
+        assert client.get(url("health")).json()["status"] == "ok"
+        valkey_server.stop()
+        try:
+            assert client.get(url("health")).json()["status"] == "queue_unreachable"
+        finally:
+            valkey_server.start()
+        Worker.objects.all().delete()
+        assert client.get(url("health")).json()["status"] == "no_worker"
+
+
+def test_redis_away_is_no_error_for_readers(client, author, model, valkey_server):
+    from .test_lifecycle import claim
+
+    task = make_task(author)
+    claim(task)
+    valkey_server.stop()
+    try:
+        response = client.get(url("task-detail", task.uuid))
+        assert (response.status_code, response.json()["progress"]) == (200, None)
+        assert post(client, url("task-list"), {"prompt": "x"}).status_code == 202
+    finally:
+        valkey_server.start()
+
+
+def test_events_are_left_to_polling_under_wsgi(client, author):
+    assert client.get(url("task-events", make_task(author).uuid)).status_code == 204
