@@ -14,7 +14,7 @@ def clean_prompt(text: str) -> str:
     Raises `PromptEmpty` or `PromptTooLong`.
     """
     text = clean_text(text)
-    if not text:
+    if not any(_is_visible(char) for char in text):
         raise PromptEmpty
     limit = conf.get("PROMPT_MAX_LENGTH")
     if len(text) > limit:
@@ -35,3 +35,8 @@ def clean_text(text: str) -> str:
     """Drop control and surrogate characters; keep line breaks, emoji joiners and right-to-left marks."""
     normal = unicodedata.normalize("NFC", text)
     return "".join(char for char in normal if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"}).strip()
+
+
+def _is_visible(char: str) -> bool:
+    """Neither space nor a formatting mark, of which alone no picture can be drawn."""
+    return not char.isspace() and unicodedata.category(char) != "Cf"
