@@ -137,7 +137,8 @@ def _wishes(request: GenerationRequest, version: StylePresetVersion | None) -> d
 
 def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | None) -> GenerationModel:
     of_preset = version.model if version and version.model and version.model.enabled else None
-    if version and of_preset and "model" in version.locked and request.model not in (None, of_preset.slug):
+    other = bool(request.model and of_preset and request.model != of_preset.slug)
+    if version and other and "model" in version.locked:
         raise ParameterLocked(field="model", preset=version.preset.name, parameter="model")
     if request.model:
         model = models_for(user).filter(slug=request.model).first()
