@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -130,10 +131,16 @@ def test_dummy_stops_when_the_callback_raises() -> None:
 HEAVY = ["torch", "diffusers", "transformers", "accelerate", "safetensors", "onnxruntime"]
 
 
-def run_python(code: str) -> object:
+def run_python(code: str, **environment: str) -> object:
     """What a fresh interpreter with a bare Django printed, as JSON."""
     prelude = "import django, json, sys\nfrom django.conf import settings\nsettings.configure(USE_I18N=False)\n"
-    process = subprocess.run([sys.executable, "-c", prelude + code], capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        [sys.executable, "-c", prelude + code],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     return json.loads(process.stdout)
 
 

@@ -30,7 +30,8 @@ from cms_ai_images.exceptions import (
 from cms_ai_images.types import GeneratedPicture, ModelSpec
 
 from . import tiny_pipelines
-from .test_backends import ignore_steps, parameters
+from .test_backends import ignore_steps, parameters, run_python
+from .tiny_hub import COMMIT, TinyHub
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "stable_diffusion": tiny_pipelines.build_stable_diffusion,
@@ -200,6 +201,21 @@ def test_what_the_callback_raises_stops_it_at_once_and_it_works_again(
     assert steps == [1, 2]
     after = pixels(any_backend.generate(parameters(), ignore_steps))
     assert np.array_equal(before, after)
+
+
+def test_offloaded_parts_leave_the_device_when_a_task_is_cancelled(fresh: DiffusersBackend) -> None:
+    # A pipeline frees its hooks at its end only, so they must be renewed here. The CPU can play the GPU's part.
+    fresh.pipeline.enable_model_cpu_offload(device="cpu")
+    hooks = list(fresh.pipeline._all_hooks)
+
+    def cancel(done: int, total: int) -> None:
+        raise TaskCancelled
+
+    with pytest.raises(TaskCancelled):
+        fresh.generate(parameters(), cancel)
+    assert hooks
+    assert not set(hooks) & set(fresh.pipeline._all_hooks)
+    assert len(fresh.generate(parameters(), ignore_steps)) == 1
 
 
 def test_overflowed_numbers_are_no_picture(fresh: DiffusersBackend) -> None:
@@ -439,6 +455,45 @@ def test_pipeline_that_does_not_draw_from_text_is_refused(tmp_path: Path) -> Non
     )
     DDPMPipeline(unet=unet, scheduler=DDPMScheduler()).save_pretrained(tmp_path / "ddpm")
     load_fails(tmp_path / "ddpm", OperationNotSupported)
+
+
+# -- The hub -----------------------------------------------------------------------------------------------------------
+
+LOAD_FROM_HUB = """
+django.setup()
+from cms_ai_images.backends.diffusers import DiffusersBackend
+from cms_ai_images.exceptions import ModelFilesMissing
+from cms_ai_images.types import ModelSpec
+outcomes = {}
+for source in ["tiny/good", "tiny/pickled", "tiny/absent"]:
+    backend = DiffusersBackend(ModelSpec(slug="hub", source=source))
+    try:
+        backend.load()
+        outcomes[source] = backend.revision
+    except ModelFilesMissing as error:
+        outcomes[source] = str(error)
+print(json.dumps(outcomes))
+"""
+
+
+def test_hub_gives_configuration_and_safetensors_alone(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    good, pickled = root / "tiny/good", root / "tiny/pickled"
+    # As many repositories are: the same weights also as pickles, and all of them once more in one large file.
+    (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "whole.ckpt").write_bytes(b"a pickle")
+    (folder / "whole.safetensors").write_bytes(b"large")
+    shutil.copytree(folder, good)
+    shutil.copytree(folder, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
+    with TinyHub(root) as hub:
+        outcomes = run_python(LOAD_FROM_HUB, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "cache"))
+    assert isinstance(outcomes, dict)
+    assert outcomes["tiny/good"] == COMMIT
+    assert "safetensors" in outcomes["tiny/pickled"]
+    assert "404 Not Found" in outcomes["tiny/absent"]
+    weights = ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"]
+    fetched = sorted(name for name in hub.fetched if not name.endswith(".json"))
+    assert fetched == [f"{name}.safetensors" for name in weights]
 
 
 def rewrite_json(file: Path, **changes: Any) -> None:

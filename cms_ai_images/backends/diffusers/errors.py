@@ -58,6 +58,13 @@ def drawing_error(error: Exception) -> AIImagesError:
     return OutOfMemory() if is_out_of_memory(error) else GenerationError()
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """Where a chain of errors began: `connection refused` rather than `cannot load the model`."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def summary(error: BaseException) -> str:
     """The first line of an error's text, not too long; its class where it has none."""
     lines = str(error).strip().splitlines()

@@ -68,7 +68,7 @@ def find_component_class(spec: ModelSpec, component: Component) -> Any:
         library = getattr(diffusers.pipelines, component.library, None)
         if not (isinstance(library, ModuleType) and library.__name__.startswith("diffusers.pipelines.")):
             raise UnsafeWeights(model=spec.slug, file=f"model_index.json: {component.library}.{component.class_name}")
-    component_class = getattr(library, component.class_name, None)
+    component_class: Any = getattr(library, component.class_name, None)
     is_loadable = isinstance(component_class, type) and hasattr(component_class, "from_pretrained")
     # A pipeline inside a pipeline would bring an index of its own, which nobody has looked at.
     if not is_loadable or issubclass(component_class, diffusers.DiffusionPipeline):

@@ -7,7 +7,7 @@ from pathlib import Path
 from cms_ai_images.exceptions import ModelFilesMissing, UnsafeWeights
 from cms_ai_images.types import ModelSpec
 
-from .errors import summary
+from .errors import root_cause, summary
 from .folder import is_pickle, refuse_pickles
 
 
@@ -43,7 +43,7 @@ def download(spec: ModelSpec) -> Path:
         return Path(DiffusionPipeline.download(spec.source, revision=spec.revision or None, use_safetensors=True))
     # The hub's own errors are OSErrors; diffusers says ValueError when a repository has no safetensors.
     except (OSError, ValueError, httpx.HTTPError) as error:
-        raise ModelFilesMissing(model=spec.slug, detail=f"{spec.source}: {summary(error)}") from error
+        raise ModelFilesMissing(model=spec.slug, detail=f"{spec.source}: {summary(root_cause(error))}") from error
 
 
 def refuse_extra_weights(spec: ModelSpec) -> None:
