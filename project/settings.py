@@ -4,12 +4,28 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from django.core.management.utils import get_random_secret_key
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("AI_IMAGES_VAR") or BASE_DIR / "var").resolve()
 
-SECRET_KEY = os.environ.get("SECRET_KEY", "the example site is served on loopback only")
+# `ai_images_demo` keeps a key in var/; without one each process has its own, and nobody stays logged in.
+SECRET_KEY_FILE = VAR / "secret-key"
+SECRET_KEY = os.environ.get("SECRET_KEY") or (
+    SECRET_KEY_FILE.read_text() if SECRET_KEY_FILE.exists() else get_random_secret_key()
+)
 DEBUG = os.environ.get("DEBUG", "") == "1"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+# The defaults of Django plus what it leaves open. No "secure" cookies: loopback has no TLS.
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "ai_images_session"  # other sites on this host keep theirs
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+LOGIN_URL = "admin:login"
+
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -28,10 +44,15 @@ INSTALLED_APPS = [
     "djangocms_text",
     "djangocms_text.contrib.filer_image",
     "cms_ai_images",
+    "cms_ai_images.contrib.djangocms_text",
+    "cms_ai_images.contrib.filer_field",
+    "project.articles",
+    "project.demo",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -81,8 +102,30 @@ STORAGES = {
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served from where the packages keep them: nothing to collect before the first page.
+WHITENOISE_USE_FINDERS = True
 MEDIA_URL = "media/"
 MEDIA_ROOT = VAR / "media"
+
+# django-filer's processor keeps the focal point of a picture in view.
+THUMBNAIL_PROCESSORS = [
+    "easy_thumbnails.processors.colorspace",
+    "easy_thumbnails.processors.autocrop",
+    "filer.thumbnail_processors.scale_and_crop_with_subject_location",
+    "easy_thumbnails.processors.filters",
+]
+
+# Django would mail errors; here they go to the terminal, or to the log that the demo names.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "cms_ai_images": {"level": "INFO"},
+    },
+}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -1,0 +1,119 @@
+"""What the example site starts with: people, styles, articles and one model.
+
+Everything is made once and left alone afterwards, so that a second start keeps what was changed. Only the model's
+folder is set each time, because the project may have moved.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+
+from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from project.articles.models import Article
+
+from .articles import ARTICLES
+
+MODEL_SLUG = "demo"
+
+# Passwords equal the names; `ai_images_demo` serves nothing but loopback.
+STAFF = {"editor": "Editor", "designer": "Designer"}
+
+MEDIA_LIBRARY = [
+    *(f"filer.{action}_{model}" for model in ("file", "folder", "image") for action in ("add", "change", "view")),
+    "filer.can_use_directory_listing",
+]
+GROUPS = {
+    "Editor": [
+        "cms_ai_images.generate",
+        *(f"articles.{action}_article" for action in ("add", "change", "view")),
+        *MEDIA_LIBRARY,
+    ],
+    "Designer": [
+        "cms_ai_images.generate",
+        *(f"cms_ai_images.{action}_stylepreset" for action in ("add", "change", "delete", "view")),
+        *(f"cms_ai_images.{action}_stylepresetversion" for action in ("add", "view")),
+        "cms_ai_images.view_generationmodel",
+        *MEDIA_LIBRARY,
+    ],
+}
+
+# Slug, name, description, prompt template. The embedded model was taught these words, and no negative ones.
+PRESETS = [
+    ("photo", "Photo", "Like taken with a camera.", "a photo of {prompt}"),
+    ("watercolour", "Watercolour", "Soft washes on paper.", "a watercolor painting of {prompt}"),
+    ("pixel-art", "Pixel art", "Few colours, large pixels.", "pixel art of {prompt}"),
+    ("pencil-sketch", "Pencil sketch", "Grey lines on white paper.", "a pencil sketch of {prompt}"),
+    ("oil-painting", "Oil painting", "Thick strokes and deep colours.", "an oil painting of {prompt}"),
+    ("sepia", "Sepia", "A faded brown photograph.", "a sepia photo of {prompt}"),
+]
+
+
+@transaction.atomic
+def seed(model_folder: Path) -> None:
+    """Bring the database to where the demo begins. May be repeated at any time."""
+    seed_model(model_folder)
+    seed_people()
+    seed_presets()
+    seed_articles()
+
+
+def seed_model(folder: Path) -> None:
+    """The row that names the pipeline in `folder`; small pictures, because it draws them on a CPU."""
+    GenerationModel.objects.update_or_create(
+        slug=MODEL_SLUG,
+        defaults={"source": str(folder)},
+        create_defaults={
+            "source": str(folder),
+            "label": "Demo model",
+            "description": "A small model that comes with the example site. It shows how things work, not art.",
+            "backend": "diffusers",
+            "sizes": [[128, 128], [192, 128], [128, 192]],
+            "default_parameters": {"steps": 16, "guidance_scale": 4.0},
+            "parameter_limits": {"steps": [1, 50], "guidance_scale": [0, 15]},
+        },
+    )
+
+
+def seed_people() -> None:
+    """One superuser, and one person of each group."""
+    if not User.objects.filter(username="admin").exists():
+        User.objects.create_superuser("admin", "admin@example.org", "admin")
+    for username, group_name in STAFF.items():
+        group, created = Group.objects.get_or_create(name=group_name)
+        if created:
+            group.permissions.set(permission(name) for name in GROUPS[group_name])
+        if not User.objects.filter(username=username).exists():
+            user = User.objects.create_user(username, f"{username}@example.org", username, is_staff=True)
+            user.groups.add(group)
+
+
+def permission(name: str) -> Permission:
+    """The permission called `app_label.codename`; a missing one is a mistake in `GROUPS`."""
+    app_label, codename = name.split(".")
+    return Permission.objects.get(content_type__app_label=app_label, codename=codename)
+
+
+def seed_presets() -> None:
+    """The six styles, each with its first version, published."""
+    for position, (slug, name, description, template) in enumerate(PRESETS, start=1):
+        preset, created = StylePreset.objects.get_or_create(
+            slug=slug,
+            defaults={"name": name, "description": description, "position": position, "published": True},
+        )
+        if created:
+            preset.current_version = StylePresetVersion.objects.create(
+                preset=preset, number=1, prompt_template=template
+            )
+            preset.save(update_fields=["current_version"])
+
+
+def seed_articles() -> None:
+    """Three published articles to put pictures into; only into a site that has none."""
+    if Article.objects.exists():
+        return
+    author = User.objects.get(username="editor")
+    for fields in ARTICLES:
+        Article.objects.create(published=True, author=author, **fields)
