@@ -1,9 +1,7 @@
-"""The diffusers backend on real pipelines of toy size: what it draws, how it stops and what it refuses to load."""
+"""The diffusers backend on real pipelines of toy size: what it draws, how it stops, where it runs."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DModel
-from safetensors.torch import load_file, save_file
+from diffusers import PNDMScheduler, StableDiffusionPipeline
 
 from cms_ai_images.backends.diffusers import DiffusersBackend
 from cms_ai_images.exceptions import (
-    AIImagesError,
     DeadlineExceeded,
     GenerationError,
-    ModelFilesMissing,
     OperationNotSupported,
     OutOfMemory,
     PictureBroken,
     PictureWithheld,
     TaskCancelled,
-    UnsafeWeights,
 )
 from cms_ai_images.types import GeneratedPicture, ModelSpec
 
 from . import tiny_pipelines
-from .test_backends import ignore_steps, parameters, run_python
-from .tiny_hub import COMMIT, TinyHub
+from .test_backends import ignore_steps, parameters
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "stable_diffusion": tiny_pipelines.build_stable_diffusion,
@@ -39,11 +32,14 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "z_image": tiny_pipelines.build_z_image,
 }
 Steps = list[tuple[int, int]]
+HAS_GPU = torch.cuda.is_available()
+ROUNDING = 8 if HAS_GPU else 1
+"""Largest difference, of 255, between two ways to compute the same picture in float32."""
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One folder for each class; tests that damage one take a copy."""
+    """One folder for each class."""
     root = tmp_path_factory.mktemp("pipelines")
     return {name: build(root / name) for name, build in BUILDERS.items()}
 
@@ -51,7 +47,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def loaded(folders: dict[str, Path]) -> dict[str, DiffusersBackend]:
     """One loaded backend for each class, as a worker keeps it from task to task."""
-    backends = {name: backend(folder, slug=name) for name, folder in folders.items()}
+    backends = {name: backend(folder, slug=name, dtype="float32") for name, folder in folders.items()}
     for each in backends.values():
         each.load()
     return backends
@@ -63,15 +59,9 @@ def any_backend(request: pytest.FixtureRequest, loaded: dict[str, DiffusersBacke
 
 
 @pytest.fixture
-def folder(folders: dict[str, Path], tmp_path: Path) -> Path:
-    """A copy of the Stable Diffusion folder, to be damaged."""
-    return shutil.copytree(folders["stable_diffusion"], tmp_path / "model")
-
-
-@pytest.fixture
 def fresh(folders: dict[str, Path]) -> Iterator[DiffusersBackend]:
     """A backend whose pipeline a test may tamper with."""
-    fresh = backend(folders["stable_diffusion"])
+    fresh = backend(folders["stable_diffusion"], dtype="float32")
     fresh.load()
     yield fresh
     fresh.unload()
@@ -83,14 +73,6 @@ def backend(folder: Path, slug: str = "tiny", **spec: Any) -> DiffusersBackend:
 
 def pixels(pictures: list[GeneratedPicture]) -> list[np.ndarray]:
     return [np.asarray(picture.image).astype(int) for picture in pictures]
-
-
-def load_fails(folder: Path, error: type[AIImagesError], **spec: Any) -> str:
-    """The message of the error that loading ends with."""
-    with pytest.raises(error) as caught:
-        backend(folder, **spec).load()
-    assert type(caught.value) is error
-    return str(caught.value)
 
 
 # -- Drawing -----------------------------------------------------------------------------------------------------------
@@ -106,7 +88,7 @@ def test_pictures_have_the_size_and_seeds_and_every_step_is_reported(any_backend
     assert steps == [(1, 3), (2, 3), (3, 3)]
     first, second = pixels(pictures)
     assert np.abs(first - second).mean() > 5
-    assert any_backend.device == "cpu"
+    assert any_backend.device.startswith("cuda (" if HAS_GPU else "cpu")
     assert any_backend.revision == ""
 
 
@@ -114,7 +96,7 @@ def test_seed_decides_the_picture_alone_or_in_a_batch(any_backend: DiffusersBack
     batch = pixels(any_backend.generate(parameters(num_images=3, seed=2**32 - 2), ignore_steps))
     for index, seed in enumerate([2**32 - 2, 2**32 - 1, 0]):
         [alone] = pixels(any_backend.generate(parameters(seed=seed), ignore_steps))
-        assert np.abs(alone - batch[index]).max() <= 1
+        assert np.abs(alone - batch[index]).max() <= ROUNDING
 
 
 def test_words_and_guidance_reach_the_model(any_backend: DiffusersBackend) -> None:
@@ -172,7 +154,7 @@ def test_pipeline_that_draws_one_picture_is_called_for_each(fresh: DiffusersBack
     steps: Steps = []
     single = pixels(fresh.generate(parameters(num_images=2), lambda done, total: steps.append((done, total))))
     assert steps == [(done, 6) for done in range(1, 7)]
-    assert [np.abs(one - other).max() <= 1 for one, other in zip(single, batch, strict=True)] == [True, True]
+    assert [np.abs(one - other).max() <= ROUNDING for one, other in zip(single, batch, strict=True)] == [True, True]
 
 
 def test_operation_it_cannot_do_is_refused(any_backend: DiffusersBackend) -> None:
@@ -200,7 +182,7 @@ def test_what_the_callback_raises_stops_it_at_once_and_it_works_again(
     assert caught.value is stop
     assert steps == [1, 2]
     after = pixels(any_backend.generate(parameters(), ignore_steps))
-    assert np.array_equal(before, after)
+    assert np.abs(before[0] - after[0]).max() <= ROUNDING
 
 
 def test_offloaded_parts_leave_the_device_when_a_task_is_cancelled(fresh: DiffusersBackend) -> None:
@@ -268,7 +250,8 @@ def test_load_is_idempotent_and_unload_can_be_undone(folders: dict[str, Path]) -
 
 
 def test_dtype_is_honoured(folders: dict[str, Path]) -> None:
-    for dtype, expected in {"auto": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}.items():
+    automatic = torch.bfloat16 if HAS_GPU else torch.float32
+    for dtype, expected in {"auto": automatic, "bfloat16": torch.bfloat16, "float16": torch.float16}.items():
         tiny = backend(folders["sdxl"], dtype=dtype)
         tiny.load()
         assert {tiny.pipeline.unet.dtype, tiny.pipeline.vae.dtype, tiny.pipeline.text_encoder.dtype} == {expected}
@@ -282,7 +265,7 @@ def test_float16_is_not_used_where_it_draws_black(folders: dict[str, Path], capl
     assert "black pictures in float16" in caplog.text
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="offloading means something here")
+@pytest.mark.skipif(HAS_GPU, reason="offloading means something here")
 @pytest.mark.parametrize("offload", ["model", "sequential"])
 def test_offload_without_a_gpu_is_ignored_aloud(
     folders: dict[str, Path], offload: str, caplog: pytest.LogCaptureFixture
@@ -292,11 +275,11 @@ def test_offload_without_a_gpu_is_ignored_aloud(
     assert "means nothing without a GPU" in caplog.text
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not HAS_GPU, reason="needs a GPU")
 @pytest.mark.parametrize("offload", ["none", "model", "sequential"])
 @pytest.mark.parametrize("name", list(BUILDERS))
 def test_offload_on_a_gpu_survives_a_cancelled_task(folders: dict[str, Path], name: str, offload: str) -> None:
-    tiny = backend(folders[name], cpu_offload=offload)
+    tiny = backend(folders[name], cpu_offload=offload, dtype="float32")
     before = pixels(tiny.generate(parameters(), ignore_steps))
 
     def cancel(done: int, total: int) -> None:
@@ -306,7 +289,8 @@ def test_offload_on_a_gpu_survives_a_cancelled_task(folders: dict[str, Path], na
         tiny.generate(parameters(), cancel)
     if offload == "model":
         assert tiny.pipeline.device.type == "cpu"
-    assert np.array_equal(before, pixels(tiny.generate(parameters(), ignore_steps)))
+    after = pixels(tiny.generate(parameters(), ignore_steps))
+    assert np.abs(before[0] - after[0]).max() <= ROUNDING
 
 
 def test_vae_options(folders: dict[str, Path]) -> None:
@@ -314,187 +298,3 @@ def test_vae_options(folders: dict[str, Path]) -> None:
     assert len(tiny.generate(parameters(num_images=2), ignore_steps)) == 2
     assert tiny.pipeline.vae.use_tiling
     assert tiny.pipeline.vae.use_slicing
-
-
-def test_folder_of_a_picture_editing_pipeline_draws_from_text(folder: Path) -> None:
-    rewrite_json(folder / "model_index.json", _class_name="StableDiffusionImg2ImgPipeline")
-    tiny = backend(folder)
-    assert len(tiny.generate(parameters(), ignore_steps)) == 1
-    assert type(tiny.pipeline) is StableDiffusionPipeline
-
-
-# -- Refusing ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["pytorch_model.bin", "unet/diffusion_pytorch_model.bin", "old/deep/model.CKPT", "x.pt", "vae/x.pth", "x.pkl"],
-)
-def test_pickles_are_refused_wherever_they_lie(folder: Path, name: str) -> None:
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(b"\x80\x04.")
-    assert name in load_fails(folder, UnsafeWeights)
-
-
-def test_pickles_among_the_extra_weights_are_refused(folder: Path) -> None:
-    assert "style.pt" in load_fails(folder, UnsafeWeights, weights=({"file": "/loras/style.pt"},))
-
-
-def test_extra_weights_are_not_silently_left_out(folder: Path) -> None:
-    assert "extra weights" in load_fails(folder, ModelFilesMissing, weights=({"file": "style.safetensors"},))
-
-
-def test_pickle_under_a_false_name_is_refused(folder: Path) -> None:
-    torch.save({"weight": torch.ones(3)}, folder / "unet/diffusion_pytorch_model.safetensors")
-    assert "unet/diffusion_pytorch_model.safetensors" in load_fails(folder, ModelFilesMissing)
-
-
-def test_missing_folder(tmp_path: Path) -> None:
-    assert "no folder" in load_fails(tmp_path / "nowhere", ModelFilesMissing)
-
-
-@pytest.mark.parametrize(
-    "name", ["model_index.json", "unet", "tokenizer", "scheduler", "vae/diffusion_pytorch_model.safetensors"]
-)
-def test_missing_part_is_named(folder: Path, name: str) -> None:
-    path = folder / name
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert name.split("/")[0] in load_fails(folder, ModelFilesMissing)
-
-
-def test_damaged_index_is_named(folder: Path) -> None:
-    (folder / "model_index.json").write_text("{")
-    assert "model_index.json" in load_fails(folder, ModelFilesMissing)
-
-
-@pytest.mark.parametrize("kept", [0, 6, 200, 0.5])
-def test_truncated_weights_are_named(folder: Path, kept: float) -> None:
-    file = folder / "unet/diffusion_pytorch_model.safetensors"
-    content = file.read_bytes()
-    file.write_bytes(content[: int(len(content) * kept) if isinstance(kept, float) else kept])
-    assert "unet/diffusion_pytorch_model.safetensors" in load_fails(folder, ModelFilesMissing)
-
-
-def test_missing_shard_is_named(folder: Path) -> None:
-    shards = {"weight_map": {"conv_in.weight": "diffusion_pytorch_model-00002-of-00002.safetensors"}}
-    (folder / "unet/diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(shards))
-    assert "model-00002-of-00002" in load_fails(folder, ModelFilesMissing)
-
-
-@pytest.mark.parametrize(
-    ("file", "key"),
-    [
-        ("unet/diffusion_pytorch_model.safetensors", "conv_out.weight"),
-        ("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias"),
-        ("text_encoder/model.safetensors", "final_layer_norm.weight"),
-    ],
-)
-def test_absent_weights_are_not_left_to_chance(folder: Path, file: str, key: str) -> None:
-    weights = load_file(folder / file)
-    [name] = [name for name in weights if name.endswith(key)]
-    del weights[name]
-    save_file(weights, folder / file, metadata={"format": "pt"})
-    message = load_fails(folder, ModelFilesMissing)
-    assert file.split("/")[0] in message
-    assert key in message
-
-
-def test_weights_of_another_shape_are_refused(folder: Path) -> None:
-    file = folder / "unet/diffusion_pytorch_model.safetensors"
-    save_file({**load_file(file), "conv_out.bias": torch.zeros(5)}, file, metadata={"format": "pt"})
-    assert "conv_out.bias" in load_fails(folder, ModelFilesMissing)
-
-
-@pytest.mark.parametrize(
-    "index",
-    [
-        {"_class_name": ["my_pipeline", "MyPipeline"]},
-        {"_class_name": "logging"},
-        {"_class_name": "UNet2DConditionModel"},
-        {"unet": ["subprocess", "Popen"]},
-        {"unet": ["my_unet", "MyUNet"]},
-        {"unet": ["diffusers_modules.local", "MyUNet"]},
-    ],
-)
-def test_code_from_elsewhere_is_refused(folder: Path, index: dict[str, Any]) -> None:
-    (folder / "my_pipeline.py").write_text("raise SystemExit('this ran')")
-    (folder / "unet/my_unet.py").write_text("raise SystemExit('this ran')")
-    rewrite_json(folder / "model_index.json", **index)
-    assert "model_index.json" in load_fails(folder, UnsafeWeights)
-
-
-def test_auto_class_may_not_follow_a_folders_own_code(folder: Path) -> None:
-    rewrite_json(folder / "model_index.json", text_encoder=["transformers", "AutoModel"])
-    rewrite_json(folder / "text_encoder/config.json", auto_map={"AutoModel": "mine.Mine"})
-    assert "auto_map" in load_fails(folder, UnsafeWeights)
-
-
-@pytest.mark.parametrize(
-    "index",
-    [
-        {"unet": ["diffusers", "NoSuchClass"]},
-        {"unet": ["transformers", "set_seed"]},
-        {"unet": ["diffusers", "DiffusionPipeline"]},
-        {"../vae": ["diffusers", "AutoencoderKL"]},
-    ],
-)
-def test_strange_components_are_refused(folder: Path, index: dict[str, Any]) -> None:
-    shutil.copytree(folder / "vae", folder.parent / "vae")
-    rewrite_json(folder / "model_index.json", **index)
-    assert next(iter(index)) in load_fails(folder, ModelFilesMissing)
-
-
-def test_pipeline_that_does_not_draw_from_text_is_refused(tmp_path: Path) -> None:
-    unet = UNet2DModel(
-        sample_size=8,
-        block_out_channels=(8, 8),
-        norm_num_groups=4,
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-    )
-    DDPMPipeline(unet=unet, scheduler=DDPMScheduler()).save_pretrained(tmp_path / "ddpm")
-    load_fails(tmp_path / "ddpm", OperationNotSupported)
-
-
-# -- The hub -----------------------------------------------------------------------------------------------------------
-
-LOAD_FROM_HUB = """
-django.setup()
-from cms_ai_images.backends.diffusers import DiffusersBackend
-from cms_ai_images.exceptions import ModelFilesMissing
-from cms_ai_images.types import ModelSpec
-outcomes = {}
-for source in ["tiny/good", "tiny/pickled", "tiny/absent"]:
-    backend = DiffusersBackend(ModelSpec(slug="hub", source=source))
-    try:
-        backend.load()
-        outcomes[source] = backend.revision
-    except ModelFilesMissing as error:
-        outcomes[source] = str(error)
-print(json.dumps(outcomes))
-"""
-
-
-def test_hub_gives_configuration_and_safetensors_alone(folder: Path, tmp_path: Path) -> None:
-    root = tmp_path / "hub"
-    good, pickled = root / "tiny/good", root / "tiny/pickled"
-    # As many repositories are: the same weights also as pickles, and all of them once more in one large file.
-    (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
-    (folder / "whole.ckpt").write_bytes(b"a pickle")
-    (folder / "whole.safetensors").write_bytes(b"large")
-    shutil.copytree(folder, good)
-    shutil.copytree(folder, pickled, ignore=shutil.ignore_patterns("*.safetensors"))
-    with TinyHub(root) as hub:
-        outcomes = run_python(LOAD_FROM_HUB, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "cache"))
-    assert isinstance(outcomes, dict)
-    assert outcomes["tiny/good"] == COMMIT
-    assert "safetensors" in outcomes["tiny/pickled"]
-    assert "404 Not Found" in outcomes["tiny/absent"]
-    weights = ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"]
-    fetched = sorted(name for name in hub.fetched if not name.endswith(".json"))
-    assert fetched == [f"{name}.safetensors" for name in weights]
-
-
-def rewrite_json(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))

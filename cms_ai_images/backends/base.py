@@ -33,6 +33,8 @@ class Backend(ABC):
     def generate(self, parameters: GenerationParameters, on_step: StepCallback) -> list[GeneratedPicture]:
         """Draw `parameters.num_images` RGB pictures of the requested size, one for each of `parameters.seeds`.
 
+        Pictures that the model's own safety check withholds are left out: `GeneratedPicture.seed` says which are there.
+
         `on_step(done, total)` is called after each step, from this thread. What it raises stops the work and comes out
         of here unchanged, with the model ready for the next call. Any other failure is a `GenerationError`.
         """
