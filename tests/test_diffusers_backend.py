@@ -157,6 +157,30 @@ def test_pipeline_that_draws_one_picture_is_called_for_each(fresh: DiffusersBack
     assert [np.abs(one - other).max() <= ROUNDING for one, other in zip(single, batch, strict=True)] == [True, True]
 
 
+class OldCallback(StableDiffusionPipeline):
+    """Some pipelines report their steps as all of them once did."""
+
+    def __call__(self, prompt: str, callback: Any = None, **rest: Any) -> Any:  # type: ignore[override]
+        def report(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            callback(step, timestep, tensors["latents"])
+            return tensors
+
+        return super().__call__(prompt, 64, 64, 3, output_type="np", callback_on_step_end=report)
+
+
+def test_pipeline_with_the_old_callback_reports_and_stops(fresh: DiffusersBackend) -> None:
+    fresh.pipeline = OldCallback(**fresh.pipeline.components, requires_safety_checker=False)
+    steps: Steps = []
+    fresh.generate(parameters(), lambda done, total: steps.append((done, total)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+    def cancel(done: int, total: int) -> None:
+        raise TaskCancelled
+
+    with pytest.raises(TaskCancelled):
+        fresh.generate(parameters(), cancel)
+
+
 def test_operation_it_cannot_do_is_refused(any_backend: DiffusersBackend) -> None:
     with pytest.raises(OperationNotSupported):
         any_backend.generate(parameters(operation="inpaint"), ignore_steps)

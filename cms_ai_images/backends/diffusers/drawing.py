@@ -79,6 +79,8 @@ def arguments(
         "num_images_per_prompt": len(seeds),
         "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
         "callback_on_step_end": reporter,
+        # The older way, which PixArt and a few others still have: (step, timestep, latents).
+        "callback": lambda step, timestep, latents: reporter(pipeline, step, timestep, {}),
         "output_type": "np",
     }
     names = accepted_names(pipeline)

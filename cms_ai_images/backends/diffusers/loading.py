@@ -53,9 +53,11 @@ def find_pipeline_class(spec: ModelSpec, class_name: str) -> Any:
 
 
 def takes_only_text(pipeline_class: Any) -> bool:
-    """Whether a pipeline that nobody has put into a family draws still pictures from a prompt alone."""
+    """Whether a pipeline that nobody has put into a family draws still pictures from a prompt, step by step."""
     parameters = inspect.signature(pipeline_class.__call__).parameters
-    return "prompt" in parameters and not {"image", "video", "num_frames"} & parameters.keys()
+    # Without a callback, nobody could cancel it or see how far it is.
+    reports_steps = bool({"callback_on_step_end", "callback"} & parameters.keys())
+    return "prompt" in parameters and reports_steps and not {"image", "video", "num_frames"} & parameters.keys()
 
 
 def find_component_class(spec: ModelSpec, component: Component) -> Any:
