@@ -103,6 +103,12 @@ class OriginNotFound(InvalidRequest):
     )
 
 
+class FolderNotFound(InvalidRequest):
+    code = "folder_not_found"
+    field = "folder"
+    message = _("This folder no longer exists. Choose another one.")
+
+
 # -- Who may -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
-from django.core.files.base import ContentFile
-
 from cms_ai_images.exceptions import DraftGone, StorageUnavailable
+from cms_ai_images.library import files
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.storage import draft_storage
-
-logger = logging.getLogger(__name__)
 
 PREVIEW_SUFFIX = ".preview.webp"
 
@@ -23,10 +18,11 @@ def preview_key(key: str) -> str:
 def write(key: str, data: bytes) -> None:
     """Store bytes under exactly this key. The key holds the content's hash, so a second writing changes nothing."""
     storage = draft_storage()
-    if not storage.exists(key):
-        stored = storage.save(key, ContentFile(data))
-        if stored != key:  # another attempt stored the same content in between, and the storage renamed ours
-            storage.delete(stored)
+    stored = files.put(storage, key, data)
+    if stored != key:  # a killed attempt left the start of it; no other one is at work, for this one has the claim
+        storage.delete(key)
+        storage.delete(stored)
+        files.put(storage, key, data)
 
 
 def read(image: GeneratedImage, *, preview: bool = False) -> bytes:
@@ -47,7 +43,4 @@ def read(image: GeneratedImage, *, preview: bool = False) -> bytes:
 def delete(key: str) -> None:
     """Remove a draft and its preview. Harmless when they are gone; what stays behind falls to the purge."""
     for name in (key, preview_key(key)):
-        try:
-            draft_storage().delete(name)
-        except OSError as error:
-            logger.warning("The draft %s could not be deleted: %s", name, error)
+        files.remove(draft_storage(), name)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 from filer.models import Folder
 
 from cms_ai_images import conf
-from cms_ai_images.exceptions import InvalidRequest
-
-
-class FolderNotFound(InvalidRequest):
-    code = "folder_not_found"
-    field = "folder"
-    message = _("This folder no longer exists. Choose another one.")
+from cms_ai_images.exceptions import FolderNotFound
 
 
 def folder_for(folder_id: int | None) -> Folder:
@@ -28,11 +22,12 @@ def folder_for(folder_id: int | None) -> Folder:
 
 
 def default_folder() -> Folder:
-    """The root folder of that name, made at first use.
-
-    django-filer does not make root folder names unique. Of two made at the same moment the older wins from then on.
-    """
+    """The root folder of that name, made at first use; of several the oldest."""
     name = conf.get("LIBRARY_FOLDER")
+    roots = Folder.objects.filter(parent=None, name=name).order_by("pk")
+    if folder := roots.first():
+        return folder
     with transaction.atomic():
-        existing = Folder.objects.select_for_update().filter(parent=None, name=name).order_by("pk").first()
-        return existing or Folder.objects.create(name=name)
+        # django-filer does not make root folder names unique, so whoever makes one locks a row that always exists.
+        ContentType.objects.select_for_update().get(pk=ContentType.objects.get_for_model(Folder).pk)
+        return roots.first() or Folder.objects.create(name=name)

@@ -12,15 +12,15 @@ from functools import partial
 from typing import Any
 
 from django.apps import apps
-from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from filer.models import File
+from filer.models import File, Folder
 from filer.settings import FILER_IMAGE_MODEL
 
 from cms_ai_images.exceptions import DraftGone, StorageUnavailable
-from cms_ai_images.library import drafts, folders, naming
+from cms_ai_images.library import drafts, files, folders, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat, PictureDetails, ReviewState
 
@@ -39,14 +39,18 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
         if image.filer_image is None:
             raise
         return image.filer_image
+    folder = folders.folder_for(details.folder_id)  # a wrong one must not leave a public copy behind
     name = _copy(image, data)
     with transaction.atomic():
         locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)
         if locked.filer_image is not None:
+            if locked.filer_image.file.name != name:
+                files.remove(_public_storage(), name)
             return locked.filer_image
         if locked.review_state != ReviewState.DRAFT:
+            files.remove(_public_storage(), name)  # its author threw it away meanwhile: nobody shall find it
             raise DraftGone
-        filer_image = _create(image, details, name, data)
+        filer_image = _create(image, details, folder, name, data)
         key = str(locked.file.name)
         GeneratedImage.objects.filter(pk=image.pk).update(
             filer_image=filer_image, review_state=ReviewState.ACCEPTED, reviewed_at=timezone.now(), file=""
@@ -56,17 +60,21 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
     return filer_image
 
 
+def _public_storage() -> Storage:
+    """Where django-filer keeps public files."""
+    return File._meta.get_field("file").storages["public"]
+
+
 def _copy(image: GeneratedImage, data: bytes) -> str:
-    """The bytes in filer's public storage. Returns the name they have there."""
-    storage = File._meta.get_field("file").storages["public"]
+    """The bytes in the public storage. Returns the name they have there."""
     name = posixpath.join("ai_images", f"{image.task.created_at:%Y/%m}", naming.file_name(image))
     try:
-        return name if storage.exists(name) else storage.save(name, ContentFile(data))
+        return files.put(_public_storage(), name, data)
     except OSError as error:
         raise StorageUnavailable from error
 
 
-def _create(image: GeneratedImage, details: PictureDetails, name: str, data: bytes) -> Any:
+def _create(image: GeneratedImage, details: PictureDetails, folder: Folder, name: str, data: bytes) -> Any:
     """Two INSERTs and no read of the storage: everything that filer would look up in the file is given."""
     model = apps.get_model(FILER_IMAGE_MODEL)
     optional: dict[str, Any] = {"author": naming.shorten(details.credit)} if _has_field(model, "author") else {}
@@ -86,7 +94,7 @@ def _create(image: GeneratedImage, details: PictureDetails, name: str, data: byt
         % {"task": image.task.uuid, "prompt": image.task.prompt},
         default_alt_text=naming.shorten(details.alt_text),
         default_caption=naming.shorten(details.caption),
-        folder=folders.folder_for(details.folder_id),
+        folder=folder,
         owner_id=image.task.user_id,
         **optional,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.text import Truncator, slugify
+from django.utils.text import slugify
 
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat
@@ -13,7 +13,7 @@ MAX_LENGTH = 255
 
 def title(image: GeneratedImage) -> str:
     """A name for people: the start of the prompt on one line."""
-    return Truncator(" ".join(image.task.prompt.split())).chars(80)
+    return shorten(" ".join(image.task.prompt.split()), 80)
 
 
 def file_name(image: GeneratedImage) -> str:
@@ -23,6 +23,7 @@ def file_name(image: GeneratedImage) -> str:
     return f"{words}-{image.task.uuid.hex[:12]}-{image.index + 1}-{image.sha256[:8]}.{extension}"
 
 
-def shorten(text: str) -> str:
-    """The text within what django-filer keeps."""
-    return Truncator(text.strip()).chars(MAX_LENGTH)
+def shorten(text: str, length: int = MAX_LENGTH) -> str:
+    """The text within so many code points, which is what databases count (Django's `Truncator` skips accents)."""
+    text = text.strip()
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
