@@ -145,7 +145,9 @@ export class Compose {
       const label = make("span", { className: "card-name" }, name);
       return option({ name: "preset", value: slug, className: "card", checked, title: description }, picture, label);
     });
-    part(this.form, "styles").replaceChildren(...cards);
+    const styles = part(this.form, "styles");
+    styles.replaceChildren(...cards);
+    styles.classList.toggle("plain", !this.#presets.some((preset) => preset.thumbnail_url));
     part(this.form, "styles-field").hidden = this.#presets.length === 0;
   }
 
