@@ -11,7 +11,8 @@ from pathlib import Path
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
-from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models import GenerationModel, StylePreset
+from cms_ai_images.presets import publish_version
 from project.articles.models import Article
 
 from .articles import ARTICLES
@@ -104,10 +105,7 @@ def seed_presets() -> None:
             defaults={"name": name, "description": description, "position": position, "published": True},
         )
         if created:
-            preset.current_version = StylePresetVersion.objects.create(
-                preset=preset, number=1, prompt_template=template
-            )
-            preset.save(update_fields=["current_version"])
+            publish_version(preset, {"prompt_template": template})
 
 
 def seed_articles() -> None:
