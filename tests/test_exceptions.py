@@ -1,4 +1,4 @@
-"""The tree of errors: codes that never clash, sentences that are whole, and a table that agrees with the code."""
+"""The tree of errors: codes that never clash, and sentences that are whole. `test_docs` compares the documentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.utils.functional import Promise
 
 from cms_ai_images import exceptions
@@ -81,16 +80,3 @@ def test_whoever_raises_gives_what_the_sentence_needs() -> None:
     for place, name, given in raised:
         needed = {word for word, _kind in PLACEHOLDER.findall(str(CLASSES[name].message))}
         assert needed <= given or "**" in given, f"{place}: {name} lacks {needed - given}"
-
-
-def table() -> Iterator[list[str]]:
-    for line in (settings.BASE_DIR / "docs" / "errors.md").read_text().splitlines():
-        if line.startswith("| `"):
-            yield [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def test_documented_table_and_code_agree() -> None:
-    documented = [(code.strip("`"), int(status), again) for code, status, again, _when, _what in table()]
-    coded = [(cls.code, cls.status, "yes" if cls.retryable else "no") for cls in CLASSES.values()]
-    assert sorted(documented) == sorted(coded)
-    assert all(all(cells) for cells in table())
