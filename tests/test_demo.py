@@ -24,6 +24,7 @@ from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersio
 from project.articles.models import Article
 from project.demo import preflight
 from project.demo.seeds import seed
+from project.demo.thumbnails import SIZE
 
 from .services import manage
 
@@ -59,7 +60,10 @@ def test_the_seeded_rows_pass_their_own_validation():
     seed(Path("/models/demo"))
     for row in [*GenerationModel.objects.all(), *StylePreset.objects.all(), *Article.objects.all()]:
         row.full_clean()
-    assert all(preset.published and preset.current_version for preset in StylePreset.objects.all())
+    for preset in StylePreset.objects.all():
+        assert preset.published
+        with preset.thumbnail.file.open() as file, Image.open(file) as picture:
+            assert picture.size == SIZE
     prompts = {preset.slug: preset.current_version.apply("a fox") for preset in StylePreset.objects.all()}
     assert prompts["watercolour"] == "a watercolor painting of a fox"
 
@@ -192,7 +196,8 @@ def test_it_serves_keeps_its_data_and_lets_others_work_beside_it(demo: Demo):
     with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}{address}") as file, Image.open(file) as picture:
         assert picture.size == (128, 128)
     with closing(sqlite3.connect(demo.folder / "db.sqlite3")) as database:
-        assert database.execute("SELECT count(*) FROM filer_image").fetchone() == (4,)  # two tests before, two here
+        drawn = "SELECT count(*) FROM cms_ai_images_generatedimage WHERE review_state = 'accepted'"
+        assert database.execute(drawn).fetchone() == (4,)  # two in the first test, two in this one
 
     second = demo.run(*manage("ai_images_demo", "--port", str(demo.port)))
     assert second.returncode == 1

@@ -9,13 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.contrib.auth.models import Group, Permission, User
+from django.core.files.base import ContentFile
 from django.db import transaction
+from filer.models import Folder, Image
 
 from cms_ai_images.models import GenerationModel, StylePreset
 from cms_ai_images.presets import publish_version
 from project.articles.models import Article
 
 from .articles import ARTICLES
+from .thumbnails import thumbnail
 
 MODEL_SLUG = "demo"
 
@@ -106,6 +109,15 @@ def seed_presets() -> None:
         )
         if created:
             publish_version(preset, {"prompt_template": template})
+            preset.thumbnail = seed_thumbnail(slug, name)
+            preset.save(update_fields=["thumbnail"])
+
+
+def seed_thumbnail(slug: str, name: str) -> Image:
+    """The picture by which authors recognise a style, in a folder of its own in the media library."""
+    folder, _created = Folder.objects.get_or_create(name="Styles", parent=None)
+    file = ContentFile(thumbnail(slug), f"style-{slug}.png")
+    return Image.objects.create(file=file, name=name, folder=folder, default_alt_text=f"A harbour, {name.lower()}")
 
 
 def seed_articles() -> None:
