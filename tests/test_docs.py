@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from cms_ai_images import conf, exceptions
+from cms_ai_images import conf
 
 ROOT = Path(settings.BASE_DIR)
 
@@ -36,17 +36,6 @@ def test_every_check_is_documented():
     documented = {name for name in rows("settings.md") if "." in name}
     source = "\n".join(path.read_text() for path in (ROOT / "cms_ai_images").rglob("*.py"))
     assert documented == set(re.findall(r'id="(cms_ai_images\.[EWI]\d+)"', source))
-
-
-def error_classes(base: type[exceptions.AIImagesError] = exceptions.AIImagesError) -> list[type]:
-    """The whole tree."""
-    return [base, *(found for subclass in base.__subclasses__() for found in error_classes(subclass))]
-
-
-def test_every_error_is_documented_with_its_status():
-    documented = {code: (cells[0], cells[1]) for code, cells in rows("errors.md").items()}
-    known = {error.code: (str(error.status), "yes" if error.retryable else "no") for error in error_classes()}
-    assert documented == known
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
