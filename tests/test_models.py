@@ -167,6 +167,7 @@ def test_worker_lives_while_it_says_so(settings) -> None:
         ("weights", {"file": "a.safetensors"}, "JSON list of objects"),
         ("weights", ["a.safetensors"], "JSON list of objects"),
         ("options", ["fast"], "JSON object"),
+        ("options", {"speed": [float("nan")]}, "JSON object"),
     ],
 )
 def test_wrong_model_is_refused_at_its_field(field: str, value: Any, words: str) -> None:

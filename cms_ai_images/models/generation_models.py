@@ -146,9 +146,9 @@ class GenerationModel(models.Model):
             }
         if self.backend == "diffusers" and not self.source:
             errors["source"] = _("Name a hub id or a folder.")
-        if not shapes.is_list_of_objects(self.weights):
+        if not shapes.is_list_of_objects(self.weights) or not shapes.is_storable(self.weights):
             errors["weights"] = _("Give a JSON list of objects.")
-        if not isinstance(self.options, dict):
+        if not isinstance(self.options, dict) or not shapes.is_storable(self.options):
             errors["options"] = _("Give a JSON object.")
         if not shapes.is_list_of_sizes(self.sizes):
             errors["sizes"] = _(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,6 +18,15 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """A finite number: Python reads `NaN` from JSON, and databases refuse it."""
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def is_storable(value: Any) -> bool:
+    """Whether no number in it is `NaN` or infinite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 PARAMETERS: dict[str, Callable[[Any], bool]] = {
