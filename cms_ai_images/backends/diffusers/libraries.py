@@ -11,8 +11,9 @@ LIBRARIES = ("torch", "transformers", "accelerate", "safetensors", "diffusers")
 
 
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-"""Idle OpenMP threads sleep instead of spinning. On a busy machine a spinning one keeps the processor from the thread it
-waits for: a small picture took 40 s on two loaded cores, and takes 1 s like this. What an administrator set stays."""
+"""Idle OpenMP threads sleep instead of spinning. On a busy machine a spinning one keeps the processor from the thread
+that it waits for: a small picture took 40 s on two loaded cores, and takes 1 s like this. What an administrator set
+stays."""
 
 
 def require_libraries() -> None:
