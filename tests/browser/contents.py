@@ -24,7 +24,8 @@ def main() -> None:
 
     models = {
         "quick": {"step_seconds": 0.02},
-        "slow": {"step_seconds": 0.25},
+        "slow": {"step_seconds": 0.3},
+        "endless": {"step_seconds": 1.5},
         "broken": {"fail": "model_files_missing"},
     }
     for position, (slug, options) in enumerate(models.items()):

@@ -50,7 +50,7 @@ def test_a_double_click_makes_one_task(site: Site, page: Page) -> None:
 
 
 def test_the_progress_is_told_in_words(page: Page) -> None:
-    dialog = Dialog(page).open().generate(model="Slow model")
+    dialog = Dialog(page).open().generate(model="Endless model")
     status = dialog.root.get_by_text("Drawing, step", exact=False).first
     expect(status).to_contain_text("of 12")
     expect(dialog.root.get_by_role("progressbar")).to_be_visible()

@@ -109,7 +109,7 @@ export class AIImageDialogElement extends HTMLElement {
     if (this.#origin) request.origin = this.#origin;
     this.#follow(await this.api.createTask(request));
     this.#cancelFrom = Date.now() + DOUBLE_CLICK;
-    part(this.#root, "results").scrollIntoView(); // on a phone it is below the form
+    this.#showResults();
   }
 
   async #insert() {
@@ -215,6 +215,7 @@ export class AIImageDialogElement extends HTMLElement {
       const name = count === 1 ? "ready_single" : "ready_several";
       this.#say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
       if (wasInFooter) this.gallery.focus();
+      if (this.#root.activeElement !== this.compose.prompt) this.#showResults();
       return;
     }
     this.gallery.clear();
@@ -292,6 +293,11 @@ export class AIImageDialogElement extends HTMLElement {
     if (progress?.step) Object.assign(bar, { max: progress.total, value: progress.step });
     else bar.removeAttribute("value");
     this.#say(statusOf(this.#task, progress, this.texts));
+  }
+
+  /** On a phone they are below the form. */
+  #showResults() {
+    part(this.#root, "results").scrollIntoView();
   }
 
   #say(news) {
