@@ -242,7 +242,7 @@ def test_waiting_tasks_are_cancelled_and_finished_ones_explained(site: Client, a
     over.refresh_from_db()
     assert (waiting.status, over.status) == (Status.CANCELLED, Status.SUCCEEDED)
     assert "1 task was changed." in page
-    assert f"{over.uuid}: This is no longer possible: the task is Succeeded." in page
+    assert f"Task {over.uuid}: This is no longer possible: the task is Succeeded." in page
 
 
 def test_running_task_is_asked_to_stop(site: Client, author: User) -> None:

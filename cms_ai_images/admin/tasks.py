@@ -126,7 +126,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
                 action(request.user, task)
                 done += 1
             except AIImagesError as error:
-                messages.error(request, f"{task.uuid}: {error}")
+                messages.error(request, _("Task %(task)s: %(error)s") % {"task": task.uuid, "error": error})
         text = ngettext("%(count)d task was changed.", "%(count)d tasks were changed.", done) % {"count": done}
         messages.info(request, text)
 
