@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db.models import IntegerChoices, TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 """Largest seed. JavaScript numbers lose 64-bit integers, so a seed has 32 bits."""
+PREVIEW_SIDE = 128
+"""Longest side of a preview that a backend makes while it draws, in pixels."""
 
 
 class Status(TextChoices):
@@ -187,11 +189,20 @@ class GeneratedPicture:
     seed: int
 
 
-StepCallback = Callable[[int, int], None]
-"""Called by a backend after each step with (steps done, steps in all).
+PreviewSource = Callable[[], "list[list[Image]]"]
+"""Makes small pictures of what there is so far: RGB, at most `PREVIEW_SIDE` pixels, a list for each request.
 
-It raises to stop the work: `TaskCancelled`, `DeadlineExceeded` or `LeaseLost`. A backend lets that pass.
+It works only while the callback that got it runs. The list of a request that is not being drawn at this step is empty.
 """
+
+
+class StepCallback(Protocol):
+    """Called by a backend after each step with (steps done, steps in all), and a way to look at the pictures.
+
+    It raises to stop the work: `TaskCancelled`, `DeadlineExceeded` or `LeaseLost`. A backend lets that pass.
+    """
+
+    def __call__(self, step: int, total: int, previews: PreviewSource | None = None) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,19 @@ import time
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from PIL import Image, ImageChops
 
 from cms_ai_images.backends import Backend, get_backend_class
 from cms_ai_images.backends.dummy import DummyBackend
-from cms_ai_images.exceptions import ModelFilesMissing, OutOfMemory, TaskCancelled, UnknownBackend
-from cms_ai_images.types import MAX_SEED, GenerationParameters, ModelSpec
+from cms_ai_images.exceptions import GenerationError, ModelFilesMissing, OutOfMemory, TaskCancelled, UnknownBackend
+from cms_ai_images.types import (
+    MAX_SEED,
+    GeneratedPicture,
+    GenerationParameters,
+    ModelSpec,
+    PreviewSource,
+    StepCallback,
+)
 
 
 def parameters(**changes: object) -> GenerationParameters:
@@ -39,8 +47,27 @@ def dummy(**options: object) -> DummyBackend:
     return DummyBackend(ModelSpec(slug="dummy", source="", options=options))
 
 
-def ignore_steps(done: int, total: int) -> None:
+def draw(backend: Backend, on_step: StepCallback | None = None, **changes: object) -> list[GeneratedPicture]:
+    """The pictures of one request on its own."""
+    [pictures] = backend.generate([parameters(**changes)], on_step or ignore_steps)
+    return pictures
+
+
+def ignore_steps(step: int, total: int, previews: PreviewSource | None = None) -> None:
     """A step callback for tests that do not look at steps."""
+
+
+class Record:
+    """A step callback that keeps what it was told, and may stop the work."""
+
+    def __init__(self, stop: BaseException | None = None, at: int = 1) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.stop, self.at = stop, at
+
+    def __call__(self, step: int, total: int, previews: PreviewSource | None = None) -> None:
+        self.steps.append((step, total))
+        if self.stop is not None and step == self.at:
+            raise self.stop
 
 
 # -- Registry ----------------------------------------------------------------------------------------------------------
@@ -78,52 +105,86 @@ def test_site_can_add_a_backend() -> None:
 
 
 def test_dummy_draws_what_was_asked_for_and_reports_each_step() -> None:
-    steps: list[tuple[int, int]] = []
-    pictures = dummy().generate(parameters(num_images=2, seed=MAX_SEED), lambda *step: steps.append(step))
-    assert steps == [(1, 3), (2, 3), (3, 3)]
+    record = Record()
+    pictures = draw(dummy(), record, num_images=2, seed=MAX_SEED)
+    assert record.steps == [(1, 3), (2, 3), (3, 3)]
     assert [picture.seed for picture in pictures] == [MAX_SEED, 0]
     assert {(picture.image.mode, picture.image.size) for picture in pictures} == {("RGB", (64, 32))}
 
 
 def test_dummy_picture_depends_on_prompt_and_seed_alone() -> None:
     def pixels(**changes: object) -> bytes:
-        return dummy().generate(parameters(**changes), ignore_steps)[0].image.tobytes()
+        return draw(dummy(), **changes)[0].image.tobytes()
 
     assert pixels() == pixels(steps=1, guidance_scale=0.0)
     assert pixels() != pixels(seed=8)
     assert pixels() != pixels(prompt="a cat at sunset")
-    batch = dummy().generate(parameters(num_images=2), ignore_steps)
-    assert batch[1].image.tobytes() == pixels(seed=8)
+    assert draw(dummy(), num_images=2)[1].image.tobytes() == pixels(seed=8)
+
+
+def test_dummy_draws_several_requests_in_the_time_of_one() -> None:
+    requests = [parameters(num_images=2), parameters(prompt="a cat", seed=3), parameters(negative_prompt="rain")]
+    record = Record()
+    start = time.monotonic()
+    lists = dummy(step_seconds=0.05).generate(requests, record)
+    assert 0.15 <= time.monotonic() - start < 0.3
+    assert record.steps == [(1, 3), (2, 3), (3, 3)]
+    alone = [dummy().generate([each], ignore_steps)[0] for each in requests]
+    assert [[each.seed for each in pictures] for pictures in lists] == [[7, 8], [3], [7]]
+    assert [[each.image.tobytes() for each in pictures] for pictures in lists] == [
+        [each.image.tobytes() for each in pictures] for pictures in alone
+    ]
+
+
+def test_dummy_shows_small_pictures_when_asked() -> None:
+    requests = [parameters(width=512, height=256, num_images=2), parameters(width=512, height=256, seed=1)]
+    seen: list[list[list[Image.Image]]] = []
+
+    def look(step: int, total: int, previews: PreviewSource | None = None) -> None:
+        assert previews is not None
+        if step == 2:
+            seen.append(previews())
+
+    final = dummy().generate(requests, look)
+    assert [[each.size for each in images] for images in seen[0]] == [[(128, 64), (128, 64)], [(128, 64)]]
+    small = final[0][1].image.resize((128, 64), Image.Resampling.BOX)
+    assert max(high for _, high in ImageChops.difference(seen[0][0][1], small).getextrema()) <= 8
 
 
 def test_dummy_takes_its_time() -> None:
     start = time.monotonic()
-    dummy(step_seconds=0.05).generate(parameters(), ignore_steps)
+    draw(dummy(step_seconds=0.05))
     assert time.monotonic() - start >= 0.15
 
 
 def test_dummy_rehearses_failures() -> None:
     with pytest.raises(ModelFilesMissing, match="dummy"):
-        dummy(fail="model_files_missing").generate(parameters(), ignore_steps)
+        draw(dummy(fail="model_files_missing"))
     with pytest.raises(OutOfMemory):
-        dummy(fail="out_of_memory").generate(parameters(), ignore_steps)
+        draw(dummy(fail="out_of_memory"))
     with pytest.raises(ValueError, match="no_such_code"):
-        dummy(fail="no_such_code").generate(parameters(), ignore_steps)
+        draw(dummy(fail="no_such_code"))
+
+
+def test_dummy_rehearses_failures_of_batches() -> None:
+    small = dummy(memory=3)
+    assert len(draw(small, num_images=3)) == 3
+    with pytest.raises(OutOfMemory):
+        small.generate([parameters(num_images=2)] * 2, ignore_steps)
+    picky = dummy(fail_prompt="poison")
+    assert len(draw(picky)) == 1
+    with pytest.raises(GenerationError) as caught:
+        picky.generate([parameters(), parameters(prompt="a poisoned apple")], ignore_steps)
+    assert type(caught.value) is GenerationError
 
 
 def test_dummy_stops_when_the_callback_raises() -> None:
     stop = TaskCancelled()
-    steps: list[int] = []
-
-    def cancel_at_second(done: int, total: int) -> None:
-        steps.append(done)
-        if done == 2:
-            raise stop
-
+    record = Record(stop, at=2)
     with pytest.raises(TaskCancelled) as caught:
-        dummy().generate(parameters(), cancel_at_second)
+        draw(dummy(), record)
     assert caught.value is stop
-    assert steps == [1, 2]
+    assert record.steps == [(1, 3), (2, 3)]
 
 
 # -- Imports -----------------------------------------------------------------------------------------------------------

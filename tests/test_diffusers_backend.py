@@ -24,14 +24,13 @@ from cms_ai_images.exceptions import (
 from cms_ai_images.types import GeneratedPicture, ModelSpec
 
 from . import tiny_pipelines
-from .test_backends import ignore_steps, parameters
+from .test_backends import Record, draw
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "stable_diffusion": tiny_pipelines.build_stable_diffusion,
     "sdxl": tiny_pipelines.build_sdxl,
     "z_image": tiny_pipelines.build_z_image,
 }
-Steps = list[tuple[int, int]]
 HAS_GPU = torch.cuda.is_available()
 ROUNDING = 8 if HAS_GPU else 1
 """Largest difference, of 255, between two ways to compute the same picture in float32."""
@@ -79,13 +78,11 @@ def pixels(pictures: list[GeneratedPicture]) -> list[np.ndarray]:
 
 
 def test_pictures_have_the_size_and_seeds_and_every_step_is_reported(any_backend: DiffusersBackend) -> None:
-    steps: Steps = []
-    pictures = any_backend.generate(
-        parameters(width=64, height=48, num_images=2), lambda done, total: steps.append((done, total))
-    )
+    record = Record()
+    pictures = draw(any_backend, record, width=64, height=48, num_images=2)
     assert [(picture.image.mode, picture.image.size) for picture in pictures] == [("RGB", (64, 48))] * 2
     assert [picture.seed for picture in pictures] == [7, 8]
-    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert record.steps == [(1, 3), (2, 3), (3, 3)]
     first, second = pixels(pictures)
     assert np.abs(first - second).mean() > 5
     assert any_backend.device.startswith("cuda (" if HAS_GPU else "cpu")
@@ -93,34 +90,34 @@ def test_pictures_have_the_size_and_seeds_and_every_step_is_reported(any_backend
 
 
 def test_seed_decides_the_picture_alone_or_in_a_batch(any_backend: DiffusersBackend) -> None:
-    batch = pixels(any_backend.generate(parameters(num_images=3, seed=2**32 - 2), ignore_steps))
+    batch = pixels(draw(any_backend, num_images=3, seed=2**32 - 2))
     for index, seed in enumerate([2**32 - 2, 2**32 - 1, 0]):
-        [alone] = pixels(any_backend.generate(parameters(seed=seed), ignore_steps))
+        [alone] = pixels(draw(any_backend, seed=seed))
         assert np.abs(alone - batch[index]).max() <= ROUNDING
 
 
 def test_words_and_guidance_reach_the_model(any_backend: DiffusersBackend) -> None:
-    def draw(**changes: Any) -> bytes:
-        return any_backend.generate(parameters(**changes), ignore_steps)[0].image.tobytes()
+    def drawn(**changes: Any) -> bytes:
+        return draw(any_backend, **changes)[0].image.tobytes()
 
-    usual = draw()
-    assert usual == draw()
-    assert usual != draw(prompt="ein Fuchs 狐狸")
-    assert usual != draw(negative_prompt="blurry")
-    assert usual != draw(guidance_scale=9.0)
+    usual = drawn()
+    assert usual == drawn()
+    assert usual != drawn(prompt="ein Fuchs 狐狸")
+    assert usual != drawn(negative_prompt="blurry")
+    assert usual != drawn(guidance_scale=9.0)
 
 
 def test_any_size_is_drawn_even_where_it_does_not_fill_the_models_grid(any_backend: DiffusersBackend) -> None:
-    [picture] = any_backend.generate(parameters(width=72, height=40), ignore_steps)
+    [picture] = draw(any_backend, width=72, height=40)
     assert picture.image.size == (72, 40)
 
 
 def test_total_is_what_the_scheduler_really_does(fresh: DiffusersBackend) -> None:
     # PNDM, the scheduler that Stable Diffusion 1.5 comes with, takes one step more than it is asked for.
     fresh.pipeline.scheduler = PNDMScheduler.from_config(fresh.pipeline.scheduler.config, skip_prk_steps=True)
-    steps: Steps = []
-    fresh.generate(parameters(steps=4), lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    record = Record()
+    draw(fresh, record, steps=4)
+    assert record.steps == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
 class OneAtATime(StableDiffusionPipeline):
@@ -149,11 +146,11 @@ class OneAtATime(StableDiffusionPipeline):
 
 
 def test_pipeline_that_draws_one_picture_is_called_for_each(fresh: DiffusersBackend) -> None:
-    batch = pixels(fresh.generate(parameters(num_images=2), ignore_steps))
+    batch = pixels(draw(fresh, num_images=2))
     fresh.pipeline = OneAtATime(**fresh.pipeline.components, requires_safety_checker=False)
-    steps: Steps = []
-    single = pixels(fresh.generate(parameters(num_images=2), lambda done, total: steps.append((done, total))))
-    assert steps == [(done, 6) for done in range(1, 7)]
+    record = Record()
+    single = pixels(draw(fresh, record, num_images=2))
+    assert record.steps == [(done, 6) for done in range(1, 7)]
     assert [np.abs(one - other).max() <= ROUNDING for one, other in zip(single, batch, strict=True)] == [True, True]
 
 
@@ -170,20 +167,17 @@ class OldCallback(StableDiffusionPipeline):
 
 def test_pipeline_with_the_old_callback_reports_and_stops(fresh: DiffusersBackend) -> None:
     fresh.pipeline = OldCallback(**fresh.pipeline.components, requires_safety_checker=False)
-    steps: Steps = []
-    fresh.generate(parameters(), lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 3), (2, 3), (3, 3)]
-
-    def cancel(done: int, total: int) -> None:
-        raise TaskCancelled
+    record = Record()
+    draw(fresh, record)
+    assert record.steps == [(1, 3), (2, 3), (3, 3)]
 
     with pytest.raises(TaskCancelled):
-        fresh.generate(parameters(), cancel)
+        draw(fresh, Record(TaskCancelled()))
 
 
 def test_operation_it_cannot_do_is_refused(any_backend: DiffusersBackend) -> None:
     with pytest.raises(OperationNotSupported):
-        any_backend.generate(parameters(operation="inpaint"), ignore_steps)
+        draw(any_backend, operation="inpaint")
 
 
 # -- Stopping and failing ----------------------------------------------------------------------------------------------
@@ -193,19 +187,13 @@ def test_operation_it_cannot_do_is_refused(any_backend: DiffusersBackend) -> Non
 def test_what_the_callback_raises_stops_it_at_once_and_it_works_again(
     any_backend: DiffusersBackend, stop: BaseException
 ) -> None:
-    before = pixels(any_backend.generate(parameters(), ignore_steps))
-    steps: list[int] = []
-
-    def stop_at_second(done: int, total: int) -> None:
-        steps.append(done)
-        if done == 2:
-            raise stop
-
+    before = pixels(draw(any_backend))
+    record = Record(stop, at=2)
     with pytest.raises(type(stop)) as caught:
-        any_backend.generate(parameters(steps=9, num_images=2), stop_at_second)
+        draw(any_backend, record, steps=9, num_images=2)
     assert caught.value is stop
-    assert steps == [1, 2]
-    after = pixels(any_backend.generate(parameters(), ignore_steps))
+    assert record.steps == [(1, 9), (2, 9)]
+    after = pixels(draw(any_backend))
     assert np.abs(before[0] - after[0]).max() <= ROUNDING
 
 
@@ -214,26 +202,23 @@ def test_offloaded_parts_leave_the_device_when_a_task_is_cancelled(fresh: Diffus
     fresh.pipeline.enable_model_cpu_offload(device="cpu")
     hooks = list(fresh.pipeline._all_hooks)
 
-    def cancel(done: int, total: int) -> None:
-        raise TaskCancelled
-
     with pytest.raises(TaskCancelled):
-        fresh.generate(parameters(), cancel)
+        draw(fresh, Record(TaskCancelled()))
     assert hooks
     assert not set(hooks) & set(fresh.pipeline._all_hooks)
-    assert len(fresh.generate(parameters(), ignore_steps)) == 1
+    assert len(draw(fresh)) == 1
 
 
 def test_overflowed_numbers_are_no_picture(fresh: DiffusersBackend) -> None:
     fresh.pipeline.unet.conv_out.weight.data.fill_(float("nan"))
     with pytest.raises(PictureBroken, match="float32"):
-        fresh.generate(parameters(), ignore_steps)
+        draw(fresh)
 
 
 def test_exhausted_memory_is_said(fresh: DiffusersBackend) -> None:
     fresh.pipeline.unet.register_forward_hook(lambda *args: torch.empty(2**50))
     with pytest.raises(OutOfMemory) as caught:
-        fresh.generate(parameters(), ignore_steps)
+        draw(fresh)
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
@@ -243,19 +228,19 @@ def test_any_other_failure_keeps_its_cause(fresh: DiffusersBackend) -> None:
 
     hook = fresh.pipeline.unet.register_forward_hook(fail)
     with pytest.raises(GenerationError) as caught:
-        fresh.generate(parameters(), ignore_steps)
+        draw(fresh)
     assert type(caught.value) is GenerationError
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     hook.remove()
-    assert len(fresh.generate(parameters(), ignore_steps)) == 1
+    assert len(draw(fresh)) == 1
 
 
 def test_safety_checker_of_the_model_is_used(tmp_path: Path) -> None:
     strict = backend(tiny_pipelines.build_stable_diffusion(tmp_path / "strict", safety_threshold=-1.0))
     with pytest.raises(PictureWithheld):
-        strict.generate(parameters(num_images=2), ignore_steps)
+        draw(strict, num_images=2)
     lenient = backend(tiny_pipelines.build_stable_diffusion(tmp_path / "lenient", safety_threshold=1.0))
-    assert len(lenient.generate(parameters(num_images=2), ignore_steps)) == 2
+    assert len(draw(lenient, num_images=2)) == 2
     assert lenient.pipeline.safety_checker is not None
 
 
@@ -270,7 +255,7 @@ def test_load_is_idempotent_and_unload_can_be_undone(folders: dict[str, Path]) -
     assert tiny.pipeline is pipeline
     tiny.unload()
     assert tiny.pipeline is None
-    assert len(tiny.generate(parameters(), ignore_steps)) == 1
+    assert len(draw(tiny)) == 1
 
 
 def test_dtype_is_honoured(folders: dict[str, Path]) -> None:
@@ -279,7 +264,7 @@ def test_dtype_is_honoured(folders: dict[str, Path]) -> None:
         tiny = backend(folders["sdxl"], dtype=dtype)
         tiny.load()
         assert {tiny.pipeline.unet.dtype, tiny.pipeline.vae.dtype, tiny.pipeline.text_encoder.dtype} == {expected}
-    assert len(backend(folders["z_image"], dtype="bfloat16").generate(parameters(), ignore_steps)) == 1
+    assert len(draw(backend(folders["z_image"], dtype="bfloat16"))) == 1
 
 
 def test_float16_is_not_used_where_it_draws_black(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
@@ -295,7 +280,7 @@ def test_offload_without_a_gpu_is_ignored_aloud(
     folders: dict[str, Path], offload: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tiny = backend(folders["stable_diffusion"], cpu_offload=offload)
-    assert len(tiny.generate(parameters(), ignore_steps)) == 1
+    assert len(draw(tiny)) == 1
     assert "means nothing without a GPU" in caplog.text
 
 
@@ -304,21 +289,18 @@ def test_offload_without_a_gpu_is_ignored_aloud(
 @pytest.mark.parametrize("name", list(BUILDERS))
 def test_offload_on_a_gpu_survives_a_cancelled_task(folders: dict[str, Path], name: str, offload: str) -> None:
     tiny = backend(folders[name], cpu_offload=offload, dtype="float32")
-    before = pixels(tiny.generate(parameters(), ignore_steps))
-
-    def cancel(done: int, total: int) -> None:
-        raise TaskCancelled
+    before = pixels(draw(tiny))
 
     with pytest.raises(TaskCancelled):
-        tiny.generate(parameters(), cancel)
+        draw(tiny, Record(TaskCancelled()))
     if offload == "model":
         assert tiny.pipeline.device.type == "cpu"
-    after = pixels(tiny.generate(parameters(), ignore_steps))
+    after = pixels(draw(tiny))
     assert np.abs(before[0] - after[0]).max() <= ROUNDING
 
 
 def test_vae_options(folders: dict[str, Path]) -> None:
     tiny = backend(folders["z_image"], vae_tiling=True, vae_slicing=True)
-    assert len(tiny.generate(parameters(num_images=2), ignore_steps)) == 2
+    assert len(draw(tiny, num_images=2)) == 2
     assert tiny.pipeline.vae.use_tiling
     assert tiny.pipeline.vae.use_slicing

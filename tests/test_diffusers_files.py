@@ -17,7 +17,7 @@ from cms_ai_images.exceptions import AIImagesError, ModelFilesMissing, Operation
 from cms_ai_images.types import ModelSpec
 
 from . import tiny_pipelines
-from .test_backends import ignore_steps, parameters, run_python
+from .test_backends import draw, run_python
 from .tiny_hub import COMMIT, TinyHub
 
 
@@ -46,7 +46,7 @@ def rewrite_json(file: Path, **changes: Any) -> None:
 def test_folder_of_a_picture_editing_pipeline_draws_from_text(folder: Path) -> None:
     rewrite_json(folder / "model_index.json", _class_name="StableDiffusionImg2ImgPipeline")
     tiny = backend(folder)
-    assert len(tiny.generate(parameters(), ignore_steps)) == 1
+    assert len(draw(tiny)) == 1
     assert type(tiny.pipeline) is StableDiffusionPipeline
 
 

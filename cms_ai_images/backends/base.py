@@ -8,6 +8,7 @@ check), so anything heavy is imported inside the methods.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, Operation, StepCallback
@@ -18,6 +19,8 @@ class Backend(ABC):
 
     operations: ClassVar[frozenset[str]] = frozenset({Operation.TEXT_TO_IMAGE.value})
     """What this backend can do at all; a model row may offer less."""
+    supports_batches: ClassVar[bool] = False
+    """Whether `generate` takes several requests at once. Without it, it is only ever given one."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
@@ -30,14 +33,25 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def generate(self, parameters: GenerationParameters, on_step: StepCallback) -> list[GeneratedPicture]:
-        """Draw `parameters.num_images` RGB pictures of the requested size, one for each of `parameters.seeds`.
+    def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
+        """Draw for each request, in order, `num_images` RGB pictures of its size, one for each of its `seeds`.
 
-        Pictures that the model's own safety check withholds are left out: `GeneratedPicture.seed` says which are there.
+        The requests of a call share operation, width, height, steps, guidance_scale and `batch_key`; prompts, negative
+        prompts, seeds and num_images differ. A request's pictures are the same, up to rounding, whatever company it is
+        in. Pictures that the model's own safety check withholds are left out: `GeneratedPicture.seed` says which are
+        there.
 
-        `on_step(done, total)` is called after each step, from this thread. What it raises stops the work and comes out
-        of here unchanged, with the model ready for the next call. Any other failure is a `GenerationError`.
+        `on_step(done, total, previews)` is called after each step, from this thread. What it raises stops the work and
+        comes out of here unchanged, with the model ready for the next call. Any other failure is a `GenerationError`,
+        and concerns the whole call: one request may have spoilt it for the others, so try them one by one.
         """
+
+    def batch_key(self, parameters: GenerationParameters) -> Hashable:
+        """What requests must have in common to share a call, beyond operation, size, steps and guidance.
+
+        Cheap, and meaningful once loaded. Only asked where `supports_batches`.
+        """
+        return ()
 
     def unload(self) -> None:  # noqa: B027 (nor to unload)
         """Give the memory back. The next `load` starts afresh."""

@@ -7,27 +7,46 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageOps
 
-from cms_ai_images.exceptions import AIImagesError
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, StepCallback
+from cms_ai_images.exceptions import AIImagesError, GenerationError, OutOfMemory
+from cms_ai_images.types import PREVIEW_SIDE, GeneratedPicture, GenerationParameters, StepCallback
 
 from .base import Backend
 
 
 class DummyBackend(Backend):
-    """Options: `step_seconds`, how long a step takes (0.0), and `fail`, the code of an exception to raise instead."""
+    """Its `options`, all of which may be absent:
 
-    def generate(self, parameters: GenerationParameters, on_step: StepCallback) -> list[GeneratedPicture]:
-        if "fail" in self.spec.options:
-            raise self._failure(self.spec.options["fail"])
-        for step in range(1, parameters.steps + 1):
+    - `step_seconds`: how long a step takes, however many pictures are drawn in it
+    - `fail`: the code of an exception to raise instead of drawing
+    - `fail_prompt`: a request whose prompt contains this text spoils the call with a `GenerationError`
+    - `memory`: how many pictures fit into one call; with more it raises `OutOfMemory`
+    """
+
+    supports_batches = True
+
+    def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
+        self._rehearse_failure(requests)
+        steps = requests[0].steps
+        for step in range(1, steps + 1):
             time.sleep(self.spec.options.get("step_seconds", 0.0))
-            on_step(step, parameters.steps)
-        size = (parameters.width, parameters.height)
-        return [GeneratedPicture(image=paint(parameters.prompt, seed, size), seed=seed) for seed in parameters.seeds]
+            on_step(step, steps, lambda: [paint_small(parameters) for parameters in requests])
+        return [
+            [GeneratedPicture(image=image, seed=seed) for image, seed in zip(paint_all(each), each.seeds, strict=True)]
+            for each in requests
+        ]
+
+    def _rehearse_failure(self, requests: Sequence[GenerationParameters]) -> None:
+        options = self.spec.options
+        if "fail" in options:
+            raise self._failure(options["fail"])
+        if "fail_prompt" in options and any(options["fail_prompt"] in each.prompt for each in requests):
+            raise GenerationError
+        if sum(each.num_images for each in requests) > options.get("memory", float("inf")):
+            raise OutOfMemory
 
     def _failure(self, code: str) -> AIImagesError:
         for exception in _subclasses(AIImagesError):
@@ -51,6 +70,20 @@ def paint(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
     gradient = Image.linear_gradient("L").rotate(90 * (digest[0] % 4)).resize(size, Image.Resampling.BILINEAR)
     dark, light = (digest[1] // 2, digest[2] // 2, digest[3] // 2), tuple(255 - byte // 2 for byte in digest[4:7])
     return ImageOps.colorize(gradient, black=dark, white=light)  # type: ignore[arg-type]
+
+
+def paint_all(parameters: GenerationParameters) -> list[Image.Image]:
+    """The pictures of one request."""
+    size = (parameters.width, parameters.height)
+    return [paint(parameters.prompt, seed, size) for seed in parameters.seeds]
+
+
+def paint_small(parameters: GenerationParameters) -> list[Image.Image]:
+    """The same pictures as previews: this painter knows from the start what it will paint."""
+    pictures = paint_all(parameters)
+    for picture in pictures:
+        picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    return pictures
 
 
 def _subclasses(parent: type[AIImagesError]) -> Iterator[type[AIImagesError]]:

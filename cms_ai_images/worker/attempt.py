@@ -11,7 +11,7 @@ from django.utils import timezone
 from cms_ai_images import conf, lifecycle, outcomes, progress
 from cms_ai_images.exceptions import AIImagesError, GenerationError, LeaseLost, ModelNotAvailable, TaskCancelled
 from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Fence, Progress, Status
+from cms_ai_images.types import Fence, PreviewSource, Progress, Status
 from cms_ai_images.worker.heartbeat import Hold
 from cms_ai_images.worker.landing import land
 from cms_ai_images.worker.runtime import Runtime
@@ -83,14 +83,14 @@ def _draw(runtime: Runtime, task: GenerationTask, fence: Fence, hold: Hold) -> N
             raise LeaseLost
     backend = runtime.residents.get(task.model)
 
-    def on_step(step: int, total: int) -> None:
+    def on_step(step: int, total: int, previews: PreviewSource | None = None) -> None:
         now_at = Progress(attempt=fence.attempt, step=step, total=total)
         if progress.publish_step(task.pool, task.uuid, now_at):
             hold.cancel()
         hold.check()
 
     hold.check()
-    pictures = backend.generate(task.generation_parameters, on_step)
+    [pictures] = backend.generate([task.generation_parameters], on_step)
     hold.check()
     land(task, pictures, fence, model_revision=backend.revision or task.model_revision)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from cms_ai_images.backends.base import Backend
@@ -54,7 +55,8 @@ class DiffusersBackend(Backend):
         self.pipeline, self._device, self._revision = pipeline, describe_device(device), revision
         logger.info("%s: %s in %s on %s.", self.spec.slug, folder.class_name, dtype, self._device)
 
-    def generate(self, parameters: GenerationParameters, on_step: StepCallback) -> list[GeneratedPicture]:
+    def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
+        [parameters] = requests
         if parameters.operation not in self.operations:
             raise OperationNotSupported(model=self.spec.slug)
         self.load()
@@ -64,7 +66,7 @@ class DiffusersBackend(Backend):
         reporter = StepReporter(on_step, steps=parameters.steps, calls=calls)
         try:
             with torch.inference_mode():
-                return draw(self.pipeline, self.spec.slug, parameters, reporter)
+                return [draw(self.pipeline, self.spec.slug, parameters, reporter)]
         except BaseException as error:
             # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
             self.pipeline.maybe_free_model_hooks()
