@@ -225,6 +225,11 @@ class PictureWithheld(GenerationError):
     message = _("The model's own safety check withheld the picture. Please describe it differently.")
 
 
+class DeviceLost(GenerationError):
+    code = "device_lost"
+    message = _("The graphics processor stopped answering. The worker is restarted and the task is drawn again.")
+
+
 class DeadlineExceeded(GenerationError):
     code = "deadline_exceeded"
     message = _("Drawing took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")
@@ -241,6 +246,15 @@ class TaskCancelled(AIImagesError):
     code = "cancelled"
     status = 409
     message = _("The task was cancelled.")
+
+
+class WorkerStopping(AIImagesError):
+    """Raised in the step callback when the worker must go before the work is done: the task goes back to the queue."""
+
+    code = "worker_stopping"
+    status = 503
+    retryable = True
+    message = _("The worker is being restarted. The task goes on in a moment.")
 
 
 class LeaseLost(AIImagesError):

@@ -10,6 +10,7 @@ import json
 import logging
 from uuid import UUID
 
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf
@@ -23,6 +24,10 @@ def _key(uuid: UUID) -> str:
     return f"ai-images:progress:{uuid}"
 
 
+def _preview_key(uuid: UUID) -> str:
+    return f"ai-images:preview:{uuid}"
+
+
 def _cancel_key(uuid: UUID) -> str:
     return f"ai-images:cancel:{uuid}"
 
@@ -32,20 +37,43 @@ def channel(uuid: UUID) -> str:
     return f"ai-images:events:{uuid}"
 
 
-def publish_step(pool: str, uuid: UUID, progress: Progress) -> bool:
-    """Say how far an attempt is. Returns whether a cancellation was asked for."""
+Step = tuple[UUID, Progress, bytes | None]
+"""A task, how far it is, and a small JPEG of it where one is due."""
+
+
+def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
+    """Say how far the tasks of a batch are, in one round trip. Returns those whose cancellation was asked for."""
     try:
         with get_redis(pool).pipeline(transaction=False) as pipe:
-            pipe.hset(_key(uuid), mapping={"attempt": progress.attempt, "step": progress.step, "total": progress.total})
-            pipe.expire(_key(uuid), conf.get("PROGRESS_TTL_SECONDS"))
-            pipe.publish(
-                channel(uuid), json.dumps({"event": "progress", "step": progress.step, "total": progress.total})
-            )
-            pipe.exists(_cancel_key(uuid))
-            return bool(pipe.execute()[-1])
+            for uuid, progress, preview in steps:
+                _publish(pipe, uuid, progress, preview)
+            for uuid, _progress, _preview in steps:
+                pipe.exists(_cancel_key(uuid))
+            asked = pipe.execute()[-len(steps) :] if steps else []
     except RedisError as error:
-        logger.warning("Progress of task %s could not be published: %s", uuid, error)
-        return False
+        logger.warning("Progress of %d tasks could not be published: %s", len(steps), error)
+        return set()
+    return {uuid for (uuid, _progress, _preview), cancel in zip(steps, asked, strict=True) if cancel}
+
+
+def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, preview: bytes | None) -> None:
+    ttl = conf.get("PROGRESS_TTL_SECONDS")
+    pipe.hset(_key(uuid), mapping={"attempt": progress.attempt, "step": progress.step, "total": progress.total})
+    pipe.expire(_key(uuid), ttl)
+    if preview is not None:
+        pipe.set(_preview_key(uuid), preview, ex=ttl)
+    notice = {"event": "progress", "step": progress.step, "total": progress.total, "preview": preview is not None}
+    pipe.publish(channel(uuid), json.dumps(notice))
+
+
+def read_preview(pool: str, uuid: UUID) -> bytes | None:
+    """The latest small JPEG of a running task; `None` where there is none or Redis is away."""
+    try:
+        preview = get_redis(pool).get(_preview_key(uuid))
+    except RedisError as error:
+        logger.warning("The preview of task %s could not be read: %s", uuid, error)
+        return None
+    return preview if isinstance(preview, bytes) else None
 
 
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
@@ -79,6 +107,6 @@ def request_cancel(pool: str, uuid: UUID) -> None:
 def forget(pool: str, uuid: UUID) -> None:
     """Drop what an ended attempt left, so that a retry is not cancelled by an old wish."""
     try:
-        get_redis(pool).delete(_key(uuid), _cancel_key(uuid))
+        get_redis(pool).delete(_key(uuid), _preview_key(uuid), _cancel_key(uuid))
     except RedisError as error:
         logger.warning("Old progress of task %s could not be dropped: %s", uuid, error)

@@ -7,8 +7,10 @@ import logging
 import django_rq
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, RateLimit
+from rq.rate_limit import RateLimitRegistry
 
+from cms_ai_images import conf
 from cms_ai_images.connections import get_redis, queue_name
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Status
@@ -40,11 +42,13 @@ def dispatch(task: GenerationTask) -> bool:
 
     A doubled job is harmless: the second finds nothing to claim.
     """
+    limit = None if task.user_id is None else RateLimit(limit_key(task), conf.get("USER_CONCURRENCY"))
     try:
         get_queue(task.pool, task.priority).enqueue_call(
             JOB,
             args=(str(task.uuid),),
             job_id=job_id(task),
+            rate_limit=limit,
             timeout=NO_TIMEOUT,
             result_ttl=RESULT_TTL,
             failure_ttl=FAILURE_TTL,
@@ -54,6 +58,26 @@ def dispatch(task: GenerationTask) -> bool:
         logger.warning("Task %s waits in the database until Redis is back: %s", task.uuid, error)
         return False
     return True
+
+
+def limit_key(task: GenerationTask) -> str:
+    """RQ lets `USER_CONCURRENCY` jobs with this key through at a time, so that everybody's turn comes."""
+    return f"ai-images:{task.pool}:{task.user_id}"
+
+
+def release(task: GenerationTask, job: str) -> None:
+    """Give back the place that a lost job still holds under its author's limit, and let their next one through."""
+    RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).release_and_enqueue(job)
+
+
+def known_jobs(pool: str, priority: int) -> set[str]:
+    """The jobs that wait in a queue."""
+    return set(get_queue(pool, priority).get_job_ids())
+
+
+def held_jobs(task: GenerationTask) -> set[str]:
+    """The jobs of this author that RQ holds back until one of theirs has ended."""
+    return set(RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).get_rate_limited_job_ids())
 
 
 def describe(task: GenerationTask) -> str:

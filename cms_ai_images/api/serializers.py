@@ -99,6 +99,7 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
         "cancel_requested": task.cancel_requested_at is not None,
         "position": queue.position(task),
         "progress": {"step": step.step, "total": step.total} if step else None,
+        "preview_url": _url("task-preview", task.uuid) if running else None,
         "error": {"code": task.error_code, "detail": task.error_message} if task.error_code else None,
         "origin": _origin_json(task),
         "images": [image_json(image, task) for image in sorted(task.images.all(), key=lambda image: image.index)],

@@ -5,21 +5,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
+from typing import Any
 
 import django_rq
-from django.db import close_old_connections, connection
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.executions import Execution
+from rq.job import Job
+from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf, reconciler
+from cms_ai_images import conf
 from cms_ai_images.connections import queue_name
 from cms_ai_images.types import Priority
+from cms_ai_images.worker.reconciling import Reconciling
 from cms_ai_images.worker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 RETURN_SECONDS = 2.0
 """Pause before going back to a Redis that was away."""
+JOB_TTL = 30
+"""Seconds after which RQ takes a job for abandoned whose worker says nothing. The heartbeat speaks for it."""
+MAINTENANCE_SECONDS = 60
+"""How often RQ looks for such jobs."""
 
 
 class ImageWorker(SimpleWorker):
@@ -27,38 +36,52 @@ class ImageWorker(SimpleWorker):
 
     max_connection_wait_time = 5.0  # an author waits for the return of Redis
 
+    def __init__(self, queues: list[Queue], *, runtime: Runtime, **kwargs: Any) -> None:
+        super().__init__(queues, maintenance_interval=MAINTENANCE_SECONDS, worker_ttl=60, **kwargs)
+        self.runtime = runtime
 
-class Reconciler(threading.Thread):
-    """Runs the reconciler every `RECONCILE_SECONDS` beside the work."""
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """As `SimpleWorker` does, but with signs of life in RQ during the job."""
+        execution = self.prepare_execution(job)
+        self.runtime.heartbeat.also = partial(self._say_that_it_goes_on, job, execution)
+        try:
+            self.perform_job(job, queue, execution)
+        finally:
+            self.runtime.heartbeat.also = None
+        self.set_state(WorkerStatus.IDLE)
+        if self.runtime.must_restart:
+            self._stop_requested = True
 
-    def __init__(self) -> None:
-        super().__init__(name="ai-images-reconciler", daemon=True)
-        self._stop_requested = threading.Event()
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Short: a killed worker's job must not hold its author's place for minutes."""
+        return JOB_TTL
 
-    def run(self) -> None:
-        """Reconcile until stopped; whatever goes wrong is logged and tried again."""
-        while not self._stop_requested.wait(conf.get("RECONCILE_SECONDS")):
-            close_old_connections()
-            try:
-                reconciler.run()
-            except Exception:
-                logger.exception("A reconciling pass failed and will be repeated")
-                connection.close()
-        connection.close()
+    def handle_warm_shutdown_request(self) -> None:
+        """After SIGTERM the current work has `STOP_GRACE_SECONDS` to finish; then it goes back to the queue."""
+        timer = threading.Timer(conf.get("STOP_GRACE_SECONDS"), self.runtime.heartbeat.hand_back)
+        timer.daemon = True
+        timer.start()
 
-    def stop(self) -> None:
-        """End the thread after the current pass."""
-        self._stop_requested.set()
-        self.join(timeout=5)
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether the loop ended because somebody wished it, not because Redis went away."""
+        return self._stop_requested or self._shutdown_requested_date is not None
+
+    def _say_that_it_goes_on(self, job: Job, execution: Execution) -> None:
+        try:
+            self.maintain_heartbeats(job, execution)
+        except RedisError as error:
+            logger.warning("RQ does not hear from job %s: %s", job.id, error)
 
 
-def serve(pool: str, *, burst: bool = False) -> None:
+def serve(pool: str, *, burst: bool = False) -> bool:
     """Work on a pool's queues, highest priority first, until told to stop; with `burst` until they are empty.
 
     RQ's loop ends when Redis goes away. It is entered again in this process, so that the models stay loaded.
+    Returns whether the process must be started anew, because its device is lost.
     """
     runtime = Runtime(pool)
-    reconciling = Reconciler()
+    reconciling = Reconciling()
     runtime.start()
     reconciling.start()
     try:
@@ -71,6 +94,7 @@ def serve(pool: str, *, burst: bool = False) -> None:
     finally:
         reconciling.stop()
         runtime.stop()
+    return runtime.must_restart
 
 
 def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> bool:
@@ -81,9 +105,9 @@ def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> bool:
             django_rq.get_queue(queue_name(pool, priority), connection=redis, commit_mode="auto")
             for priority in sorted(Priority, reverse=True)
         ]
-        worker = ImageWorker(queues, name=name, connection=redis, worker_ttl=60)
+        worker = ImageWorker(queues, name=name, connection=redis, runtime=runtime)
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
-        return worker._stop_requested or worker._shutdown_requested_date is not None
+        return worker.was_told_to_stop
     except RedisError as error:
         logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)
         return False

@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from cms_ai_images.models import Worker
 from cms_ai_images.worker.heartbeat import Heartbeat
+from cms_ai_images.worker.lander import Lander
 from cms_ai_images.worker.residents import Residents
 
 
 class Runtime:
-    """The worker's row, its heartbeat and its loaded models.
+    """The worker's row, its heartbeat, its loaded models and what lands their pictures.
 
     RQ calls a plain function for each job; `Runtime.current` is how that function finds its process.
     """
@@ -28,16 +29,21 @@ class Runtime:
         name = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self.worker = Worker.objects.create(name=name, host=host, pid=os.getpid(), pool=pool)
         self.heartbeat = Heartbeat(self.worker.pk)
+        self.lander = Lander(self.heartbeat)
         self.residents = Residents()
+        self.must_restart = False
+        """Set after an error that only a new process can recover from."""
 
     def start(self) -> None:
         """Begin to give signs of life."""
         self.heartbeat.start()
+        self.lander.start()
         Runtime.current = self
 
     def stop(self) -> None:
         """Say goodbye, so that nobody waits for this worker."""
         Runtime.current = None
+        self.lander.stop()
         self.heartbeat.stop()
         Worker.objects.filter(pk=self.worker.pk).update(stopped_at=timezone.now())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cms_ai_images.worker.rq_worker import serve
 
@@ -18,4 +18,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"Working on pool {options['pool']}.")
-        serve(options["pool"], burst=options["burst"])
+        if serve(options["pool"], burst=options["burst"]):
+            raise CommandError("The device is lost; the work was handed back. Start this worker anew.", returncode=75)
