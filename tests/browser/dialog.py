@@ -25,7 +25,7 @@ class Dialog:
         """Ask for pictures."""
         self.prompt.fill(prompt)
         self.root.get_by_label("Model").select_option(label=model)
-        self.root.get_by_role("radio", name=str(count), exact=True).check(force=True)
+        self.root.get_by_role("radio", name=str(count), exact=True).check()
         self.action("Generate").click()
         return self
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from .axe import violations
 from .conftest import OpenPage
 from .dialog import PROMPT, Dialog
 from .site import Site, wait_until
@@ -118,6 +119,31 @@ def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page:
         assert count_tasks(site) == before
     finally:
         site.start_worker()
+
+
+def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.root.get_by_role("radio", name="Sepia").check()
+    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'sepia'")
+    try:
+        dialog.action("Generate").click()
+        styles = dialog.root.get_by_role("group", name="Style")
+        expect(styles).to_have_accessible_description("This style is no longer available. Please choose another one.")
+        expect(dialog.root.get_by_role("radio", name="Sepia")).to_be_focused()
+        expect(dialog.prompt).to_have_value(PROMPT)
+        assert violations(page) == []
+    finally:
+        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'sepia'")
+
+
+def test_an_article_that_was_deleted_meanwhile_is_said_to_be_gone(site: Site, page: Page, article: int) -> None:
+    dialog = Dialog(page).open()
+    site.execute("DELETE FROM articles_article WHERE id = ?", article)
+    dialog.prompt.fill(PROMPT)
+    dialog.action("Generate").click()
+    expect(dialog.alert).to_contain_text("no longer exists")
+    expect(dialog.prompt).to_have_value(PROMPT)
 
 
 def test_an_ended_session_keeps_the_text(page: Page) -> None:

@@ -95,11 +95,12 @@ export class Compose {
       message.textContent = error.detail;
       message.hidden = false;
       field.classList.add("invalid");
-      for (const control of controls(field)) control.setAttribute("aria-invalid", "true");
+      // A radio button cannot be invalid by itself: its group is described by the message.
+      for (const control of controls(field)) if (control.type !== "radio") control.setAttribute("aria-invalid", "true");
       field.closest("details")?.setAttribute("open", "");
       first ??= field;
     }
-    if (first) controls(first)[0]?.focus();
+    if (first) (first.querySelector(":checked") ?? controls(first)[0])?.focus();
     return elsewhere;
   }
 
