@@ -19,6 +19,11 @@ from cms_ai_images.types import Progress
 
 logger = logging.getLogger(__name__)
 
+PACE_WEIGHT = 0.3
+"""Share of the latest task in the moving average."""
+PACE_TTL = 24 * 3600
+"""Seconds for which a measured pace is believed."""
+
 
 def _key(uuid: UUID) -> str:
     return f"ai-images:progress:{uuid}"
@@ -30,6 +35,10 @@ def _preview_key(uuid: UUID) -> str:
 
 def _cancel_key(uuid: UUID) -> str:
     return f"ai-images:cancel:{uuid}"
+
+
+def _pace_key(pool: str) -> str:
+    return f"ai-images:pace:{pool}"
 
 
 def channel(uuid: UUID) -> str:
@@ -86,6 +95,27 @@ def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
     if not values or int(values[b"attempt"]) != attempt:
         return None
     return Progress(attempt=attempt, step=int(values[b"step"]), total=int(values[b"total"]))
+
+
+def note_pace(pool: str, seconds: float) -> None:
+    """Remember how long a task took on a worker: a moving average that follows a change within some tasks."""
+    try:
+        client = get_redis(pool)
+        before = client.get(_pace_key(pool))
+        pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
+        client.set(_pace_key(pool), pace, ex=PACE_TTL)
+    except RedisError as error:
+        logger.warning("The pace of pool %s could not be noted: %s", pool, error)
+
+
+def read_pace(pool: str) -> float | None:
+    """Seconds that a task of this pool takes of a worker's time; `None` where none was drawn lately."""
+    try:
+        pace = get_redis(pool).get(_pace_key(pool))
+    except RedisError as error:
+        logger.warning("The pace of pool %s could not be read: %s", pool, error)
+        return None
+    return None if pace is None else float(pace)
 
 
 def announce(pool: str, uuid: UUID) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 
 import django_rq
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 from rq import Queue, RateLimit
 from rq.rate_limit import RateLimitRegistry
 
-from cms_ai_images import conf
+from cms_ai_images import conf, progress
 from cms_ai_images.connections import get_redis, queue_name
-from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Status
+from cms_ai_images.models import GenerationTask, Worker
+from cms_ai_images.types import Progress, Status
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,22 @@ def describe(task: GenerationTask) -> str:
         "preset": task.preset_label or "–",
         "prompt": prompt[:60],
     }
+
+
+def eta(task: GenerationTask, position: int | None, step: Progress | None) -> int | None:
+    """About how many seconds until its pictures are there, from measured times; `None` where nothing is known.
+
+    While it waits: its place in the queue times the pool's time for a task, shared by the living workers. While it
+    runs: the time of the steps so far, for the steps that are left.
+    """
+    if position is not None:
+        pace = progress.read_pace(task.pool)
+        workers = Worker.objects.alive().filter(pool=task.pool).count()
+        return None if pace is None else round(position * pace / max(1, workers))
+    if step is None or task.started_at is None or not step.step:
+        return None
+    elapsed = (timezone.now() - task.started_at).total_seconds()
+    return round(elapsed / step.step * (step.total - step.step))
 
 
 def position(task: GenerationTask) -> int | None:

@@ -79,6 +79,7 @@ def retry(user: Any, task: GenerationTask) -> GenerationTask:
             failures=0,
             error_code="",
             error_message="",
+            error_params={},
             worker=None,
             available_at=timezone.now(),
             started_at=None,

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from filer.models import File, Folder
 from filer.settings import FILER_IMAGE_MODEL
 
-from cms_ai_images.exceptions import DraftGone, StorageUnavailable
+from cms_ai_images.exceptions import DraftGone
 from cms_ai_images.library import drafts, files, folders, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat, PictureDetails, ReviewState
@@ -68,10 +68,8 @@ def _public_storage() -> Storage:
 def _copy(image: GeneratedImage, data: bytes) -> str:
     """The bytes in the public storage. Returns the name they have there."""
     name = posixpath.join("ai_images", f"{image.task.created_at:%Y/%m}", naming.file_name(image))
-    try:
+    with files.failures_as_unavailable():
         return files.put(_public_storage(), name, data)
-    except OSError as error:
-        raise StorageUnavailable from error
 
 
 def _create(image: GeneratedImage, details: PictureDetails, folder: Folder, name: str, data: bytes) -> Any:

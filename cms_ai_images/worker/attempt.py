@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 from django.db import DatabaseError
 from django.utils import timezone
 
-from cms_ai_images import conf, lifecycle
+from cms_ai_images import conf, lifecycle, progress
 from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, GenerationError, LeaseLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
@@ -66,6 +67,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
     if not members:
         return
     steps = Steps(runtime.heartbeat, members)
+    begun = time.monotonic()
     try:
         steps.check()
         pictures = backend.generate([member.task.generation_parameters for member in members], steps)
@@ -84,6 +86,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
         _draw(runtime, backend, members[:half])
         _draw(runtime, backend, members[half:])
         return
+    progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:
             _hand_over(runtime, backend, member, own)

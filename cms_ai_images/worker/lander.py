@@ -80,12 +80,8 @@ class Lander(threading.Thread):
                 landing.member.hold.check(drawn=True)
                 land(landing.member.task, landing.pictures, landing.member.fence, model_revision=landing.model_revision)
                 return
-            except (AIImagesError, DatabaseError) as error:
-                if not isinstance(error, StorageUnavailable) or pause is None:
-                    raise
-            except Exception as error:
-                # Each storage backend has errors of its own; all mean that the bytes are not there yet.
+            except StorageUnavailable as error:
                 if pause is None:
-                    raise StorageUnavailable from error
-                logger.warning("Storing task %s failed (%s)", landing.member.task.uuid, error)
-            time.sleep(pause)
+                    raise
+                logger.warning("Storing task %s failed: %s", landing.member.task.uuid, error.__cause__ or error)
+                time.sleep(pause)

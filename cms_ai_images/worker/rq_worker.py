@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -74,17 +75,19 @@ class ImageWorker(SimpleWorker):
             logger.warning("RQ does not hear from job %s: %s", job.id, error)
 
 
-def serve(pool: str, *, burst: bool = False) -> bool:
+def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> bool:
     """Work on a pool's queues, highest priority first, until told to stop; with `burst` until they are empty.
 
-    RQ's loop ends when Redis goes away. It is entered again in this process, so that the models stay loaded.
-    Returns whether the process must be started anew, because its device is lost.
+    The models whose slugs are in `preload` are loaded before the first task. RQ's loop ends when Redis goes away. It is
+    entered again in this process, so that the models stay loaded. Returns whether the process must be started anew,
+    because its device is lost.
     """
     runtime = Runtime(pool)
     reconciling = Reconciling()
     runtime.start()
     reconciling.start()
     try:
+        runtime.preload(preload)
         entry = 0
         while True:
             entry += 1

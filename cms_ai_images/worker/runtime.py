@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.utils import timezone
 
-from cms_ai_images.models import Worker
+from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.models import GenerationModel, Worker
 from cms_ai_images.worker.heartbeat import Heartbeat
 from cms_ai_images.worker.lander import Lander
 from cms_ai_images.worker.residents import Residents
+
+logger = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -46,6 +51,15 @@ class Runtime:
         self.lander.stop()
         self.heartbeat.stop()
         Worker.objects.filter(pk=self.worker.pk).update(stopped_at=timezone.now())
+
+    def preload(self, slugs: Sequence[str]) -> None:
+        """Load models before the first task needs them. One that cannot be loaded is no reason not to work."""
+        for model in GenerationModel.objects.filter(slug__in=slugs, enabled=True):
+            try:
+                self.residents.get(model)
+            except AIImagesError as error:
+                logger.error("The model %s cannot be loaded: %s", model.slug, error)
+        self.note_models()
 
     def note_models(self) -> None:
         """Show in the worker's row what is loaded and where."""

@@ -86,6 +86,14 @@ class DiffusersBackend(Backend):
         free_memory()
 
     @property
+    def memory(self) -> int:
+        if self.pipeline is None:
+            return 0
+        networks = [part for part in self.pipeline.components.values() if hasattr(part, "parameters")]
+        tensors = {tensor for network in networks for tensor in (*network.parameters(), *network.buffers())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    @property
     def device(self) -> str:
         return self._device
 
