@@ -17,6 +17,13 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ACTION_SECONDS = 15
 
+# The site's Content-Security-Policy has to hold while the dialog works.
+NOTE_POLICY_VIOLATIONS = """
+    window.violations = [];
+    addEventListener("securitypolicyviolation", ({ violatedDirective, sourceFile }) =>
+        violations.push(`${violatedDirective} ${sourceFile}`));
+"""
+
 OpenPage = Callable[..., Page]
 
 
@@ -95,6 +102,7 @@ def open_page(
             storage_state=log_in(user), viewport={"width": width, "height": height}, base_url=site.url, **options
         )
         context.set_default_timeout(ACTION_SECONDS * 1000)
+        context.add_init_script(NOTE_POLICY_VIOLATIONS)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         pages.append(page)

@@ -43,6 +43,7 @@ def test_a_picture_reaches_the_public_page_and_stays_when_its_file_moves(
     expect(inserted).to_be_visible()
     expect(dialog.root).to_be_hidden()
     assert page.evaluate("document.activeElement.closest('.tiptap') !== null"), "The focus returns to the editor."
+    assert page.evaluate("window.violations") == []
     save(page)
 
     assert public_picture(page, article).size == (512, 512)

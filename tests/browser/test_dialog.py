@@ -34,6 +34,16 @@ def test_an_empty_prompt_is_refused_at_its_field(site: Site, page: Page) -> None
     assert count_tasks(site) == before
 
 
+def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.root.get_by_text("Advanced").click()
+    dialog.root.get_by_label("Seed").fill("many")
+    dialog.action("Generate").click()
+    expect(dialog.root.get_by_label("Seed")).to_be_focused()
+    expect(dialog.root.get_by_text("Give a whole number")).to_be_in_viewport(ratio=1)
+
+
 def test_what_the_server_refuses_is_shown_at_its_field(page: Page) -> None:
     dialog = Dialog(page).open().generate("word " * 500)
     expect(dialog.prompt).to_have_attribute("aria-invalid", "true")

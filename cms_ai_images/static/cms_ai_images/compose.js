@@ -100,7 +100,8 @@ export class Compose {
       field.closest("details")?.setAttribute("open", "");
       first ??= field;
     }
-    if (first) (first.querySelector(":checked") ?? controls(first)[0])?.focus();
+    (first?.querySelector(":checked") ?? first?.querySelector("textarea, select, input"))?.focus();
+    first?.scrollIntoView({ block: "nearest" }); // with its message
     return elsewhere;
   }
 
