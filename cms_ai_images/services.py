@@ -67,6 +67,11 @@ def cancel(user: Any, task: GenerationTask) -> GenerationTask:
 def retry(user: Any, task: GenerationTask) -> GenerationTask:
     """Queue a failed or cancelled task again, as it was frozen, at today's price."""
     check_manager(user, task)
+    return repeat(task)
+
+
+def repeat(task: GenerationTask) -> GenerationTask:
+    """The same for an operator who starts a failed job again in RQ's pages, where nobody is known by name."""
     model = task.model
     if model is None or not model.enabled:
         raise ModelNotAvailable

@@ -185,6 +185,30 @@ class TestFailure:
         assert account.balance == 100
         assert sorted(CreditEntry.objects.values_list("kind", "amount")) == [("refund", 30), ("reserve", -30)]
 
+    def test_can_be_started_again_in_rqs_pages(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        task = ask(author)
+        work()
+        model.options = {}
+        model.save()
+        failed = FailedJobRegistry(queue=queue.get_queue("images", Priority.NORMAL))
+        job = failed.job_class.fetch(f"{task.uuid}-1", connection=failed.connection)
+        assert "UnsafeWeights" in job.latest_result().exc_string
+        failed.requeue(f"{task.uuid}-1")
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.attempt, task.charge_round) == (Status.SUCCEEDED, 2, 2)
+
+    def test_is_not_repeated_by_a_doubled_job(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        task = ask(author)
+        queue.get_queue("images", Priority.NORMAL).push_job_id(queue.job_id(task))
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.attempt) == (Status.FAILED, 1)
+
     def test_does_not_end_the_worker(self, author, model):
         model.options = {"fail": "unsafe_weights"}
         model.save()
