@@ -144,8 +144,7 @@ export class Compose {
       if (url) picture.append(make("img", { src: url, alt: "", loading: "lazy" }));
       else if (slug) picture.append(name.slice(0, 1));
       const checked = known ? slug === chosen : !slug;
-      const label = make("span", { className: "card-name" }, name);
-      return option({ name: "preset", value: slug, className: "card", checked, title: description }, picture, label);
+      return option({ name: "preset", value: slug, className: "card", checked, title: description }, picture, name);
     });
     const styles = part(this.form, "styles");
     styles.replaceChildren(...cards);

@@ -28,7 +28,7 @@ export class AIImageDialogElement extends HTMLElement {
   #over = new Set(); // ids of tasks that the author is done with
 
   /**
-   * Build the dialog from the server's fragment. Resolves when its style sheet is there.
+   * Build the dialog from the server's fragment. Resolves when its style sheets are there.
    * @param {string} html
    * @param {{origin: object|null, allowDecorative: boolean}} options
    */
@@ -41,7 +41,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.dialog = root.querySelector("dialog");
     this.dialog.addEventListener("close", () => this.#onClose());
     root.addEventListener("click", (event) => this.#onClick(event));
-    await styled(root.querySelector("link"));
+    await Promise.all([...root.querySelectorAll("link")].map(styled));
     if (!root.querySelector("#compose")) return; // the fragment only says why this person may not use it
 
     const { lang, dataset } = this.dialog;
@@ -346,7 +346,7 @@ export class AIImageDialogElement extends HTMLElement {
 /** Resolves when the style sheet is loaded, or cannot be: an unstyled dialog is better than none. */
 const styled = (link) =>
   new Promise((resolve) => {
-    if (!link || link.sheet) resolve();
+    if (link.sheet) resolve();
     else for (const event of ["load", "error"]) link.addEventListener(event, resolve, { once: true });
   });
 
