@@ -65,7 +65,7 @@ def dispatch_forgotten() -> int:
     waiting = GenerationTask.objects.filter(
         status=Status.QUEUED, available_at__lte=now, created_at__lt=now - GRACE
     ).order_by("-priority", "available_at", "pk")[:LIMIT]
-    known_jobs, held_jobs = cache(queue.known_jobs), cache(queue.held_jobs)
+    known_jobs, held_jobs = cache(queue.known_jobs), cache(_held_jobs)
     of_author: dict[str, GenerationTask] = {}
     dispatched = 0
     for task in waiting:
@@ -81,6 +81,14 @@ def dispatch_forgotten() -> int:
             return dispatched
         dispatched += queue.dispatch(task)
     return dispatched
+
+
+def _held_jobs(task: GenerationTask) -> set[str]:
+    """The author's jobs that RQ holds back. Those that it holds back for nothing move on, and the next pass sees it."""
+    held = queue.held_jobs(task)
+    if held:
+        queue.release_ended(task)
+    return held
 
 
 def accept_forgotten() -> int:
