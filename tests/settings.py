@@ -4,8 +4,8 @@
 `TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite.
 """
 
-import json
 import atexit
+import json
 import os
 import shutil
 import tempfile
