@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import django_rq
+from django.db import connections
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.executions import Execution
@@ -82,6 +83,7 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     entered again in this process, so that the models stay loaded. Returns whether the process must be started anew,
     because its device is lost.
     """
+    _keep_connections()
     runtime = Runtime(pool)
     reconciling = Reconciling()
     runtime.start()
@@ -98,6 +100,15 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
         reconciling.stop()
         runtime.stop()
     return runtime.must_restart
+
+
+def _keep_connections() -> None:
+    """Keep database connections from task to task, looking first whether they still work.
+
+    Django closes them after each job unless the site says otherwise: a page can wait for a new one, a GPU should not.
+    """
+    for alias in connections:
+        connections.settings[alias].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
 
 
 def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> bool:
