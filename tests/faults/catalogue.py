@@ -26,12 +26,13 @@ HANG = 5.5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`database` names the one it needs. A `rare` one takes long and happens once. After one that `costs_nothing`
-    everything that nobody cancelled must succeed."""
+    """`database` names the one it needs. A `slow` one takes more than ten seconds; a `rare` one half a minute, so that
+    it happens once. After one that `costs_nothing` everything that nobody cancelled must succeed."""
 
     name: str
     happen: Callable[[Day], None]
     database: str = ""
+    slow: bool = False
     rare: bool = False
     costs_nothing: bool = True
 
@@ -174,7 +175,7 @@ def storage_fails(day: Day) -> None:
     day.ask_some(auto_accept=day.rng.random() < 0.7)
 
 
-@fault("storage hangs", costs_nothing=False)
+@fault("storage hangs", slow=True, costs_nothing=False)
 def storage_hangs(day: Day) -> None:
     place = day.rng.choice(["drafts", "drafts", "public"])
     day.lay(place, day.rng.choice(["half", "hang_before", "hang_after"]), seconds=HANG)
@@ -247,7 +248,7 @@ def out_of_memory(day: Day) -> None:
             day.problems.append(("of a batch that is too large only what is too large alone fails", message))
 
 
-@fault("call to the device hangs")
+@fault("call to the device hangs", slow=True)
 def device_hangs(day: Day) -> None:
     day.lay("device", "hang", seconds=HANG)
     day.ask_some(1, 3)
@@ -274,7 +275,7 @@ def weights_damaged(day: Day) -> None:
             day.problems.append(("damaged weights fail their own tasks only", f"{one.status} {one.error_code}"))
 
 
-@fault("several at once", costs_nothing=False)
+@fault("several at once", slow=True, costs_nothing=False)
 def several(day: Day) -> None:
     here = "sqlite" if day.site.database is None else "postgresql"
     simple = [each for each in FAULTS if not each.rare and each.happen is not several and each.database in ("", here)]
