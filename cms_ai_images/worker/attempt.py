@@ -75,7 +75,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
     except BatchOver:
         return
     except DeviceLost:
-        runtime.must_restart = True
+        runtime.must_restart = runtime.must_stop = True
         raise
     except GenerationError as error:
         if len(members) == 1:

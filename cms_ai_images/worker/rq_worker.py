@@ -7,12 +7,17 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
+from types import FrameType
 from typing import Any
 
 import django_rq
 from django.db import connections
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
@@ -51,23 +56,26 @@ class ImageWorker(SimpleWorker):
         finally:
             self.runtime.heartbeat.also = None
         self.set_state(WorkerStatus.IDLE)
-        if self.runtime.must_restart:
+        if self.runtime.must_stop:
             self._stop_requested = True
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Short: a killed worker's job must not hold its author's place for minutes."""
         return JOB_TTL
 
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """As RQ does, also while Redis is away: the wish must neither be forgotten nor break the work at hand."""
+        self.runtime.must_stop = True
+        try:
+            super().request_stop(signum, frame)
+        except RedisError as error:
+            logger.warning("Redis does not learn that this worker stops: %s", error)
+
     def handle_warm_shutdown_request(self) -> None:
         """After SIGTERM the current work has `STOP_GRACE_SECONDS` to finish; then it goes back to the queue."""
         timer = threading.Timer(conf.get("STOP_GRACE_SECONDS"), self.runtime.heartbeat.hand_back)
         timer.daemon = True
         timer.start()
-
-    @property
-    def was_told_to_stop(self) -> bool:
-        """Whether the loop ended because somebody wished it, not because Redis went away."""
-        return self._stop_requested or self._shutdown_requested_date is not None
 
     def _say_that_it_goes_on(self, job: Job, execution: Execution) -> None:
         try:
@@ -90,12 +98,13 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     reconciling.start()
     try:
         runtime.preload(preload)
-        entry = 0
-        while True:
-            entry += 1
-            if _work(runtime, pool, f"{runtime.worker.name}-{entry}", burst) or burst:
+        for entry in count(1):
+            _work(runtime, pool, f"{runtime.worker.name}-{entry}", burst)
+            if burst or runtime.must_stop:
                 break
             time.sleep(RETURN_SECONDS)
+    except StopRequested:
+        pass  # raised by RQ's signal handler during the pause
     finally:
         reconciling.stop()
         runtime.stop()
@@ -111,17 +120,17 @@ def _keep_connections() -> None:
         connections.settings[alias].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
 
 
-def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> bool:
-    """RQ's loop once; whether it ended because somebody asked it to."""
+def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> None:
+    """RQ's loop once, until it is told to stop or Redis goes away."""
     try:
         redis = django_rq.get_connection(queue_name(pool))
+        redis.set_retry(Retry(NoBackoff(), 0))  # RQ and the caller try again by themselves
         queues = [
             django_rq.get_queue(queue_name(pool, priority), connection=redis, commit_mode="auto")
             for priority in sorted(Priority, reverse=True)
         ]
         worker = ImageWorker(queues, name=name, connection=redis, runtime=runtime)
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
-        return worker.was_told_to_stop
     except RedisError as error:
-        logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)
-        return False
+        if not runtime.must_stop:
+            logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)

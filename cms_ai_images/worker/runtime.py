@@ -36,8 +36,10 @@ class Runtime:
         self.heartbeat = Heartbeat(self.worker.pk)
         self.lander = Lander(self.heartbeat)
         self.residents = Residents()
+        self.must_stop = False
+        """Set by a signal, and after an error that only a new process can recover from."""
         self.must_restart = False
-        """Set after an error that only a new process can recover from."""
+        """Set after such an error."""
 
     def start(self) -> None:
         """Begin to give signs of life."""
