@@ -33,6 +33,7 @@ from transformers import (
     Qwen3Model,
 )
 
+torch.set_num_threads(1)  # threads that wait for each other take longer than networks of this size
 TEXT_WIDTH = 32
 """Width of every toy text encoder's hidden states."""
 CHAT_TEMPLATE = (

@@ -4,7 +4,10 @@
 - `folder`    looks at them before anything is loaded: complete, no pickles, no code
 - `loading`   builds the pipeline and refuses one whose weights are missing
 - `placement` number format, device and the memory options
-- `drawing`   one request through the pipeline: seeds, steps, pictures
+- `signatures` what a pipeline can be called with
+- `texts`     encodes prompts once and remembers them
+- `batching`  which pictures are drawn in one call
+- `drawing`   one call of the pipeline: seeds, steps, pictures
 - `errors`    what to make of whatever these libraries raise
 - `backend`   holds it together
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory
+from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory, PictureWithheld
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, StepCallback
 
-from .drawing import StepReporter, draw, split
-from .errors import drawing_error, free_memory, loading_error
+from .batching import Shot, batch_key, halves, plan, shots_of
+from .drawing import StepReporter, draw
+from .errors import drawing_error, free_memory, is_out_of_memory, loading_error
 from .folder import inspect_folder
 from .libraries import quieten_libraries, require_libraries
 from .loading import load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
 from .source import locate
+from .texts import TextCache
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +30,15 @@ class DiffusersBackend(Backend):
     A pipeline keeps the state of a call in itself and in its scheduler: one thread at a time.
     """
 
+    supports_batches = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         self.pipeline: Any = None
+        self.texts: Any = None
         self._device = ""
         self._revision = ""
+        self._fitting: dict[tuple[int, int], int] = {}
 
     def load(self) -> None:
         if self.pipeline is not None:
@@ -52,21 +59,30 @@ class DiffusersBackend(Backend):
             if isinstance(failure, OutOfMemory):
                 free_memory(error)
             raise failure from error
-        self.pipeline, self._device, self._revision = pipeline, describe_device(device), revision
+        self._device, self._revision = describe_device(device), revision
+        self.adopt(pipeline)
         logger.info("%s: %s in %s on %s.", self.spec.slug, folder.class_name, dtype, self._device)
 
+    def adopt(self, pipeline: Any) -> None:
+        """Draw with this pipeline, which is where it has to be."""
+        self.pipeline = pipeline
+        self.texts = TextCache(pipeline)
+        self._fitting.clear()
+
+    def batch_key(self, parameters: GenerationParameters) -> Hashable:
+        # Unequal to all others until the model, which decides, is loaded.
+        return parameters if self.pipeline is None else batch_key(self.pipeline, self.texts, parameters)
+
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
-        [parameters] = requests
-        if parameters.operation not in self.operations:
+        if any(parameters.operation not in self.operations for parameters in requests):
             raise OperationNotSupported(model=self.spec.slug)
         self.load()
         import torch
 
-        calls = len(split(self.pipeline, parameters.seeds))
-        reporter = StepReporter(on_step, steps=parameters.steps, calls=calls)
+        reporter = StepReporter(on_step, steps=requests[0].steps)
         try:
             with torch.inference_mode():
-                return [draw(self.pipeline, self.spec.slug, parameters, reporter)]
+                drawn = self._draw(shots_of(requests), reporter)
         except BaseException as error:
             # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
             self.pipeline.maybe_free_model_hooks()
@@ -78,11 +94,45 @@ class DiffusersBackend(Backend):
             if isinstance(failure, OutOfMemory):
                 free_memory(error)
             raise failure from error
+        lists = [[picture for shot, picture in drawn if shot.request == number] for number in range(len(requests))]
+        if not all(lists):
+            raise PictureWithheld
+        return lists
+
+    def _draw(self, shots: list[Shot], reporter: StepReporter) -> list[tuple[Shot, GeneratedPicture]]:
+        """All pictures, in as few calls as possible. A call that runs out of memory is halved, down to one picture.
+
+        What did not fit is not tried again at that size: an attempt that fails at the end costs as much as a picture.
+        """
+        size = shots[0].parameters.width, shots[0].parameters.height
+        calls = deque(plan(self.pipeline, self.texts, shots, self._fitting.get(size)))
+        drawn: list[tuple[Shot, GeneratedPicture]] = []
+        while calls:
+            call = calls.popleft()
+            reporter.begin(calls=len(calls) + 1)
+            try:
+                drawn += draw(self.pipeline, self.spec.slug, self.texts, call, reporter)
+            except Exception as error:
+                if error is reporter.stopped_by or len(call) == 1 or not is_out_of_memory(error):
+                    raise
+                self.pipeline.maybe_free_model_hooks()
+                free_memory(error)
+                calls.extendleft(reversed(halves(call)))
+                self._fitting[size] = len(calls[0])
+                logger.warning(
+                    "%s: %d pictures of %d × %d do not fit into memory; from now on at most %d at once.",
+                    self.spec.slug,
+                    len(call),
+                    *size,
+                    len(calls[0]),
+                )
+        return drawn
 
     def unload(self) -> None:
         if self.pipeline is None:
             return
-        self.pipeline = None
+        self.texts.clear()
+        self.pipeline = self.texts = None
         free_memory()
 
     @property
