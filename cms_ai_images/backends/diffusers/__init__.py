@@ -7,6 +7,7 @@
 - `signatures` what a pipeline can be called with
 - `texts`     encodes prompts once and remembers them
 - `batching`  which pictures are drawn in one call
+- `previews`  small pictures of what there is so far
 - `drawing`   one call of the pipeline: seeds, steps, pictures
 - `errors`    what to make of whatever these libraries raise
 - `backend`   holds it together

@@ -18,6 +18,7 @@ from .folder import inspect_folder
 from .libraries import quieten_libraries, require_libraries
 from .loading import load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
+from .previews import Previewer, fit
 from .source import locate
 from .texts import TextCache
 
@@ -36,6 +37,7 @@ class DiffusersBackend(Backend):
         super().__init__(spec)
         self.pipeline: Any = None
         self.texts: Any = None
+        self.previewer: Previewer | None = None
         self._device = ""
         self._revision = ""
         self._fitting: dict[tuple[int, int], int] = {}
@@ -52,6 +54,7 @@ class DiffusersBackend(Backend):
             dtype = choose_dtype(self.spec, device, folder.class_name)
             pipeline = load_pipeline(self.spec, folder, dtype)
             place(pipeline, self.spec, device)
+            self.adopt(pipeline)
         except Exception as error:
             failure = loading_error(self.spec.slug, error)
             if failure is error:
@@ -60,14 +63,14 @@ class DiffusersBackend(Backend):
                 free_memory(error)
             raise failure from error
         self._device, self._revision = describe_device(device), revision
-        self.adopt(pipeline)
         logger.info("%s: %s in %s on %s.", self.spec.slug, folder.class_name, dtype, self._device)
 
     def adopt(self, pipeline: Any) -> None:
         """Draw with this pipeline, which is where it has to be."""
-        self.pipeline = pipeline
+        self.previewer = fit(pipeline, self.spec.slug)
         self.texts = TextCache(pipeline)
         self._fitting.clear()
+        self.pipeline = pipeline
 
     def batch_key(self, parameters: GenerationParameters) -> Hashable:
         # Unequal to all others until the model, which decides, is loaded.
@@ -79,7 +82,7 @@ class DiffusersBackend(Backend):
         self.load()
         import torch
 
-        reporter = StepReporter(on_step, steps=requests[0].steps)
+        reporter = StepReporter(on_step, steps=requests[0].steps, previewer=self.previewer)
         try:
             with torch.inference_mode():
                 drawn = self._draw(shots_of(requests), reporter)
@@ -109,7 +112,7 @@ class DiffusersBackend(Backend):
         drawn: list[tuple[Shot, GeneratedPicture]] = []
         while calls:
             call = calls.popleft()
-            reporter.begin(calls=len(calls) + 1)
+            reporter.begin(call, requests=shots[-1].request + 1, calls=len(calls) + 1)
             try:
                 drawn += draw(self.pipeline, self.spec.slug, self.texts, call, reporter)
             except Exception as error:
@@ -132,7 +135,7 @@ class DiffusersBackend(Backend):
         if self.pipeline is None:
             return
         self.texts.clear()
-        self.pipeline = self.texts = None
+        self.pipeline = self.texts = self.previewer = None
         free_memory()
 
     @property

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cms_ai_images.exceptions import PictureBroken
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, StepCallback
+from cms_ai_images.types import GeneratedPicture, GenerationParameters, PreviewSource, StepCallback
 
 from .batching import Shot, takes_several
+from .previews import Frame, Previewer, foresee
 from .signatures import accepted_names
 from .texts import TextCache
 
@@ -24,26 +25,45 @@ class StepReporter:
     pipeline's own count, times the number of calls that are still to be made.
     """
 
-    def __init__(self, on_step: StepCallback, *, steps: int) -> None:
+    def __init__(self, on_step: StepCallback, *, steps: int, previewer: Previewer | None = None) -> None:
         self.on_step = on_step
         self.steps = steps
+        self.previewer = previewer
         self.done = 0
         self.stopped_by: BaseException | None = None
 
-    def begin(self, *, calls: int) -> None:
-        """A call begins; with it, so many are left."""
-        self.before = self.done
+    def begin(self, shots: Sequence[Shot], *, requests: int, calls: int) -> None:
+        """A call begins, which draws these pictures; with it, so many calls are left."""
+        self.shots = shots
+        self.requests = requests
         self.calls = calls
+        self.done_before = self.done
+        self.last_frame: Frame | None = None
 
     def __call__(self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         self.done += 1
-        total = self.before + getattr(pipeline, "num_timesteps", self.steps) * self.calls
+        total = self.done_before + getattr(pipeline, "num_timesteps", self.steps) * self.calls
+        previews = self._previews(pipeline.scheduler, tensors.get("latents"))
         try:
-            self.on_step(self.done, total)
+            self.on_step(self.done, total, previews)
         except BaseException as error:
             self.stopped_by = error
             raise
         return tensors
+
+    def _previews(self, scheduler: Any, latents: Any) -> PreviewSource | None:
+        """Nothing is computed here: most steps are not looked at, and a GPU does not wait for those."""
+        if self.previewer is None or not self.previewer.understands(latents):
+            return None
+        before, now = self.last_frame, Frame(latents=latents, index=getattr(scheduler, "step_index", None))
+        self.last_frame = now
+        return lambda: self._group(self.previewer.images(foresee(scheduler, now, before)))  # type: ignore[union-attr]
+
+    def _group(self, images: list[Any]) -> list[list[Any]]:
+        groups: list[list[Any]] = [[] for _ in range(self.requests)]
+        for shot, image in zip(self.shots, images, strict=True):
+            groups[shot.request].append(image)
+        return groups
 
 
 def draw(
