@@ -60,6 +60,8 @@ class DummyBackend(Backend):
                     backend="dummy",
                     known="dummy",
                     seconds=0,
+                    matched=0,
+                    total=1,
                 )
         raise ValueError(f"No exception has the code {code!r}.")
 

@@ -3,6 +3,7 @@
 - `source`    finds the files: a folder of the administrator's, or a hub snapshot of safetensors alone
 - `folder`    looks at them before anything is loaded: complete, no pickles, no code
 - `loading`   builds the pipeline and refuses one whose weights are missing
+- `weights`   merges LoRAs and replacements into it
 - `placement` number format, device and the memory options
 - `signatures` what a pipeline can be called with
 - `texts`     encodes prompts once and remembers them

@@ -21,6 +21,7 @@ from .placement import choose_device, choose_dtype, describe_device, place
 from .previews import Previewer, fit
 from .source import locate
 from .texts import TextCache
+from .weights import apply_weights
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class DiffusersBackend(Backend):
             device = choose_device()
             dtype = choose_dtype(self.spec, device, folder.class_name)
             pipeline = load_pipeline(self.spec, folder, dtype)
+            apply_weights(pipeline, self.spec)
             place(pipeline, self.spec, device)
             self.adopt(pipeline)
         except Exception as error:
