@@ -10,6 +10,7 @@
 - `batching`  which pictures are drawn in one call
 - `previews`  small pictures of what there is so far
 - `drawing`   one call of the pipeline: seeds, steps, pictures
+- `sharing`   other operations with the same weights
 - `errors`    what to make of whatever these libraries raise
 - `backend`   holds it together
 

@@ -19,6 +19,7 @@ from .libraries import quieten_libraries, require_libraries
 from .loading import load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
 from .previews import Previewer, fit
+from .sharing import share
 from .source import locate
 from .texts import TextCache
 from .weights import apply_weights
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class DiffusersBackend(Backend):
-    """Text to image with a diffusers pipeline. Other operations can share its components by `from_pipe`.
+    """Text to image with a diffusers pipeline. `pipelines` has those of other operations, for requests with pictures.
 
     A pipeline keeps the state of a call in itself and in its scheduler: one thread at a time.
     """
@@ -42,6 +43,7 @@ class DiffusersBackend(Backend):
         self._device = ""
         self._revision = ""
         self._fitting: dict[tuple[int, int], int] = {}
+        self._pipelines: dict[str, Any] = {}
 
     def load(self) -> None:
         if self.pipeline is not None:
@@ -72,7 +74,14 @@ class DiffusersBackend(Backend):
         self.previewer = fit(pipeline, self.spec.slug)
         self.texts = TextCache(pipeline)
         self._fitting.clear()
+        self._pipelines.clear()
         self.pipeline = pipeline
+
+    def pipelines(self, operation: str) -> Any:
+        """The pipeline for an operation, with the weights of `pipeline`. Made at its first use."""
+        if operation not in self._pipelines:
+            self._pipelines[operation] = share(self.pipeline, self.spec, operation)
+        return self._pipelines[operation]
 
     def batch_key(self, parameters: GenerationParameters) -> Hashable:
         # Unequal to all others until the model, which decides, is loaded.
@@ -137,6 +146,7 @@ class DiffusersBackend(Backend):
         if self.pipeline is None:
             return
         self.texts.clear()
+        self._pipelines.clear()
         self.pipeline = self.texts = self.previewer = None
         free_memory()
 
