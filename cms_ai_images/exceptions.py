@@ -201,6 +201,14 @@ class WeightsDoNotFit(GenerationError):
     )
 
 
+class ModelOptionInvalid(GenerationError):
+    code = "model_option_invalid"
+    retryable = False
+    message = _(
+        "The option “%(option)s” of the model “%(model)s” cannot be used: %(detail)s. An administrator must mend it."
+    )
+
+
 class BackendNotInstalled(GenerationError):
     code = "backend_not_installed"
     retryable = False

@@ -60,6 +60,7 @@ class DummyBackend(Backend):
                     backend="dummy",
                     known="dummy",
                     seconds=0,
+                    option="fail",
                     matched=0,
                     total=1,
                 )

@@ -5,6 +5,7 @@
 - `loading`   builds the pipeline and refuses one whose weights are missing
 - `weights`   merges LoRAs and replacements into it
 - `placement` number format, device and the memory options
+- `tuning`    options that make it faster on a GPU
 - `signatures` what a pipeline can be called with
 - `texts`     encodes prompts once and remembers them
 - `batching`  which pictures are drawn in one call

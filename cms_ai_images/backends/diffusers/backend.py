@@ -9,7 +9,7 @@ from typing import Any
 
 from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory, PictureWithheld
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, StepCallback
+from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, PreviewSource, StepCallback
 
 from .batching import Shot, batch_key, halves, plan, shots_of
 from .drawing import StepReporter, draw
@@ -22,6 +22,7 @@ from .previews import Previewer, fit
 from .sharing import share
 from .source import locate
 from .texts import TextCache
+from .tuning import Tuning, read_options, tune, warm_up_parameters
 from .weights import apply_weights
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class DiffusersBackend(Backend):
         require_libraries()
         quieten_libraries()
         try:
+            tuning = read_options(self.spec)
             path, revision = locate(self.spec)
             folder = inspect_folder(self.spec.slug, path)
             device = choose_device()
@@ -58,8 +60,11 @@ class DiffusersBackend(Backend):
             pipeline = load_pipeline(self.spec, folder, dtype)
             apply_weights(pipeline, self.spec)
             place(pipeline, self.spec, device)
+            tune(pipeline, self.spec, tuning)
             self.adopt(pipeline)
+            self._warm_up(tuning)
         except Exception as error:
+            self.unload()
             failure = loading_error(self.spec.slug, error)
             if failure is error:
                 raise
@@ -76,6 +81,14 @@ class DiffusersBackend(Backend):
         self._fitting.clear()
         self._pipelines.clear()
         self.pipeline = pipeline
+
+    def _warm_up(self, tuning: Tuning) -> None:
+        import torch
+
+        for parameters in warm_up_parameters(tuning):
+            with torch.inference_mode():
+                self._draw(shots_of([parameters]), StepReporter(ignore_step, steps=parameters.steps))
+        self.texts.clear()
 
     def pipelines(self, operation: str) -> Any:
         """The pipeline for an operation, with the weights of `pipeline`. Made at its first use."""
@@ -157,3 +170,7 @@ class DiffusersBackend(Backend):
     @property
     def revision(self) -> str:
         return self._revision
+
+
+def ignore_step(step: int, total: int, previews: PreviewSource | None = None) -> None:
+    """For pictures that nobody waits for."""
