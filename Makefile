@@ -3,6 +3,7 @@
 #   make demo                  start the example site, draw a picture, serve until Ctrl-C
 #   make demo ONCE=1           end after the picture; also PROMPT= COUNT= SEED= PORT= HOST=
 #   make test                  everything that has to hold
+#   make bench                 measure the whole path; prints one JSON object
 #   make clean                 remove .venv/ and what the demo and the tests left
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ ONCE ?=
 export PROMPT
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 # The prompt travels in the environment, so that quotes in it stay text.
 demo: $(VENV)/.demo
@@ -35,6 +36,9 @@ test: $(VENV)/.test
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m pytest
 
+bench: $(VENV)/.test
+	@$(BIN)/python -m benchmarks
+
 clean:
 	rm -rf $(VENV) var build dist test-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -43,5 +47,6 @@ $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: pyproject.toml constraints.txt
 	  || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) \
 	  || { echo "This Python cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@echo "Installing into $(VENV)/; the first time this takes some minutes." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@

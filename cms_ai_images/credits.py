@@ -17,8 +17,11 @@ from cms_ai_images.models import CreditAccount, CreditEntry, GenerationTask
 
 
 def reserve(task: GenerationTask) -> None:
-    """Take the task's cost from its author's account, or raise `InsufficientCredits`. Call inside the transaction."""
-    if not conf.get("CREDITS") or not task.cost:
+    """Take the task's cost from its author's account, or raise `InsufficientCredits`. Call inside the transaction.
+
+    The task of a deleted author, which an operator may retry, is charged to nobody.
+    """
+    if not conf.get("CREDITS") or not task.cost or task.user is None:
         return
     account, _created = CreditAccount.objects.get_or_create(user=task.user)
     taken = CreditAccount.objects.filter(pk=account.pk, balance__gte=task.cost).update(balance=F("balance") - task.cost)

@@ -7,6 +7,7 @@ keyword arguments.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.utils.functional import Promise
@@ -29,6 +30,33 @@ class AIImagesError(Exception):
 
     def __str__(self) -> str:
         return str(self.message) % self.params if self.params else str(self.message)
+
+    @property
+    def plain_params(self) -> dict[str, Any]:
+        """What the message is filled with, as JSON can hold it."""
+        return {name: value if isinstance(value, int | float) else str(value) for name, value in self.params.items()}
+
+
+def by_code(code: str) -> type[AIImagesError] | None:
+    """The class that has this code."""
+    return next((error for error in _subclasses(AIImagesError) if error.code == code), None)
+
+
+def describe(code: str, params: dict[str, Any]) -> str | None:
+    """The message of a code in the reader's language; `None` for a code or parameters that no class knows."""
+    error = by_code(code)
+    if error is None:
+        return None
+    try:
+        return str(error.message) % params if params else str(error.message)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _subclasses(parent: type[AIImagesError]) -> Iterator[type[AIImagesError]]:
+    yield parent
+    for child in parent.__subclasses__():
+        yield from _subclasses(child)
 
 
 # -- The request -------------------------------------------------------------------------------------------------------
@@ -242,6 +270,11 @@ class PictureWithheld(GenerationError):
     message = _("The model's own safety check withheld the picture. Please describe it differently.")
 
 
+class DeviceLost(GenerationError):
+    code = "device_lost"
+    message = _("The graphics processor stopped answering. The worker is restarted and the task is drawn again.")
+
+
 class DeadlineExceeded(GenerationError):
     code = "deadline_exceeded"
     message = _("Drawing took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")
@@ -258,6 +291,15 @@ class TaskCancelled(AIImagesError):
     code = "cancelled"
     status = 409
     message = _("The task was cancelled.")
+
+
+class WorkerStopping(AIImagesError):
+    """Raised in the step callback when the worker must go before the work is done: the task goes back to the queue."""
+
+    code = "worker_stopping"
+    status = 503
+    retryable = True
+    message = _("The worker is being restarted. The task goes on in a moment.")
 
 
 class LeaseLost(AIImagesError):

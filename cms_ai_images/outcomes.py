@@ -20,7 +20,13 @@ from cms_ai_images.types import Fence, Status
 def succeeded(task: GenerationTask, fence: Fence, *, delivered: int, model_revision: str) -> bool:
     """The pictures are stored. Call inside the transaction that wrote their rows; `False` when the claim was lost."""
     if not lifecycle.transition(
-        task, Status.SUCCEEDED, fence=fence, model_revision=model_revision, error_code="", error_message=""
+        task,
+        Status.SUCCEEDED,
+        fence=fence,
+        model_revision=model_revision,
+        error_code="",
+        error_message="",
+        error_params={},
     ):
         return False
     credits.settle(task, delivered)
@@ -33,7 +39,12 @@ def failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> Status |
     Returns the new status, or `None` when the claim was lost meanwhile.
     """
     failures = task.failures + 1
-    reason: dict[str, Any] = {"error_code": error.code, "error_message": str(error), "failures": failures}
+    reason: dict[str, Any] = {
+        "error_code": error.code,
+        "error_message": str(error),
+        "error_params": error.plain_params,
+        "failures": failures,
+    }
     if error.retryable and failures < conf.get("MAX_FAILURES"):
         available_at = timezone.now() + timedelta(seconds=_pause(failures))
         again = lifecycle.transition(

@@ -10,6 +10,7 @@ import json
 import logging
 from uuid import UUID
 
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf
@@ -18,13 +19,26 @@ from cms_ai_images.types import Progress
 
 logger = logging.getLogger(__name__)
 
+PACE_WEIGHT = 0.3
+"""Share of the latest task in the moving average."""
+PACE_TTL = 24 * 3600
+"""Seconds for which a measured pace is believed."""
+
 
 def _key(uuid: UUID) -> str:
     return f"ai-images:progress:{uuid}"
 
 
+def _preview_key(uuid: UUID) -> str:
+    return f"ai-images:preview:{uuid}"
+
+
 def _cancel_key(uuid: UUID) -> str:
     return f"ai-images:cancel:{uuid}"
+
+
+def _pace_key(pool: str) -> str:
+    return f"ai-images:pace:{pool}"
 
 
 def channel(uuid: UUID) -> str:
@@ -32,20 +46,43 @@ def channel(uuid: UUID) -> str:
     return f"ai-images:events:{uuid}"
 
 
-def publish_step(pool: str, uuid: UUID, progress: Progress) -> bool:
-    """Say how far an attempt is. Returns whether a cancellation was asked for."""
+Step = tuple[UUID, Progress, bytes | None]
+"""A task, how far it is, and a small JPEG of it where one is due."""
+
+
+def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
+    """Say how far the tasks of a batch are, in one round trip. Returns those whose cancellation was asked for."""
     try:
         with get_redis(pool).pipeline(transaction=False) as pipe:
-            pipe.hset(_key(uuid), mapping={"attempt": progress.attempt, "step": progress.step, "total": progress.total})
-            pipe.expire(_key(uuid), conf.get("PROGRESS_TTL_SECONDS"))
-            pipe.publish(
-                channel(uuid), json.dumps({"event": "progress", "step": progress.step, "total": progress.total})
-            )
-            pipe.exists(_cancel_key(uuid))
-            return bool(pipe.execute()[-1])
+            for uuid, progress, preview in steps:
+                _publish(pipe, uuid, progress, preview)
+            for uuid, _progress, _preview in steps:
+                pipe.exists(_cancel_key(uuid))
+            asked = pipe.execute()[-len(steps) :] if steps else []
     except RedisError as error:
-        logger.warning("Progress of task %s could not be published: %s", uuid, error)
-        return False
+        logger.warning("Progress of %d tasks could not be published: %s", len(steps), error)
+        return set()
+    return {uuid for (uuid, _progress, _preview), cancel in zip(steps, asked, strict=True) if cancel}
+
+
+def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, preview: bytes | None) -> None:
+    ttl = conf.get("PROGRESS_TTL_SECONDS")
+    pipe.hset(_key(uuid), mapping={"attempt": progress.attempt, "step": progress.step, "total": progress.total})
+    pipe.expire(_key(uuid), ttl)
+    if preview is not None:
+        pipe.set(_preview_key(uuid), preview, ex=ttl)
+    notice = {"event": "progress", "step": progress.step, "total": progress.total, "preview": preview is not None}
+    pipe.publish(channel(uuid), json.dumps(notice))
+
+
+def read_preview(pool: str, uuid: UUID) -> bytes | None:
+    """The latest small JPEG of a running task; `None` where there is none or Redis is away."""
+    try:
+        preview = get_redis(pool).get(_preview_key(uuid))
+    except RedisError as error:
+        logger.warning("The preview of task %s could not be read: %s", uuid, error)
+        return None
+    return preview if isinstance(preview, bytes) else None
 
 
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
@@ -58,6 +95,27 @@ def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
     if not values or int(values[b"attempt"]) != attempt:
         return None
     return Progress(attempt=attempt, step=int(values[b"step"]), total=int(values[b"total"]))
+
+
+def note_pace(pool: str, seconds: float) -> None:
+    """Remember how long a task took on a worker: a moving average that follows a change within some tasks."""
+    try:
+        client = get_redis(pool)
+        before = client.get(_pace_key(pool))
+        pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
+        client.set(_pace_key(pool), pace, ex=PACE_TTL)
+    except RedisError as error:
+        logger.warning("The pace of pool %s could not be noted: %s", pool, error)
+
+
+def read_pace(pool: str) -> float | None:
+    """Seconds that a task of this pool takes of a worker's time; `None` where none was drawn lately."""
+    try:
+        pace = get_redis(pool).get(_pace_key(pool))
+    except RedisError as error:
+        logger.warning("The pace of pool %s could not be read: %s", pool, error)
+        return None
+    return None if pace is None else float(pace)
 
 
 def announce(pool: str, uuid: UUID) -> None:
@@ -79,6 +137,6 @@ def request_cancel(pool: str, uuid: UUID) -> None:
 def forget(pool: str, uuid: UUID) -> None:
     """Drop what an ended attempt left, so that a retry is not cancelled by an old wish."""
     try:
-        get_redis(pool).delete(_key(uuid), _cancel_key(uuid))
+        get_redis(pool).delete(_key(uuid), _preview_key(uuid), _cancel_key(uuid))
     except RedisError as error:
         logger.warning("Old progress of task %s could not be dropped: %s", uuid, error)

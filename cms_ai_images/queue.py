@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 
 import django_rq
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, RateLimit
+from rq.rate_limit import RateLimitRegistry
 
+from cms_ai_images import conf, progress
 from cms_ai_images.connections import get_redis, queue_name
-from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Status
+from cms_ai_images.models import GenerationTask, Worker
+from cms_ai_images.types import Progress, Status
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +43,13 @@ def dispatch(task: GenerationTask) -> bool:
 
     A doubled job is harmless: the second finds nothing to claim.
     """
+    limit = None if task.user_id is None else RateLimit(limit_key(task), conf.get("USER_CONCURRENCY"))
     try:
         get_queue(task.pool, task.priority).enqueue_call(
             JOB,
             args=(str(task.uuid),),
             job_id=job_id(task),
+            rate_limit=limit,
             timeout=NO_TIMEOUT,
             result_ttl=RESULT_TTL,
             failure_ttl=FAILURE_TTL,
@@ -56,6 +61,45 @@ def dispatch(task: GenerationTask) -> bool:
     return True
 
 
+def limit_key(task: GenerationTask) -> str:
+    """RQ lets `USER_CONCURRENCY` jobs with this key through at a time, so that everybody's turn comes."""
+    return f"ai-images:{task.pool}:{task.user_id}"
+
+
+def release(task: GenerationTask, job: str) -> None:
+    """Give back the place that a lost job still holds under its author's limit, and let their next one through."""
+    RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).release_and_enqueue(job)
+
+
+def known_jobs(pool: str, priority: int) -> set[str]:
+    """The jobs that wait in a queue."""
+    return set(get_queue(pool, priority).get_job_ids())
+
+
+def held_jobs(task: GenerationTask) -> set[str]:
+    """The jobs of this author that RQ holds back until one of theirs has ended."""
+    return set(RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).get_rate_limited_job_ids())
+
+
+def release_ended(task: GenerationTask) -> None:
+    """Give back the places under its author's limit that belong to attempts that are over.
+
+    A Redis that went away in the middle of a job, or came back with old news, keeps them until RQ's maintenance comes.
+    """
+    registry = RateLimitRegistry(limit_key(task), connection=get_redis(task.pool))
+    places = registry.get_allowed_job_ids()
+    if not places:
+        return
+    open_tasks = GenerationTask.objects.filter(user=task.user_id, pool=task.pool, status__in=Status.active())
+    open_jobs = {
+        job_id(each) if each.status == Status.QUEUED else f"{each.uuid}-{each.attempt}"
+        for each in open_tasks.only("uuid", "attempt", "status")
+    }
+    for job in places:
+        if job not in open_jobs:
+            registry.release_and_enqueue(job)
+
+
 def describe(task: GenerationTask) -> str:
     """One line for RQ's pages: operation, style and the start of the prompt."""
     prompt = " ".join(task.prompt.split())
@@ -64,6 +108,22 @@ def describe(task: GenerationTask) -> str:
         "preset": task.preset_label or "–",
         "prompt": prompt[:60],
     }
+
+
+def eta(task: GenerationTask, position: int | None, step: Progress | None) -> int | None:
+    """About how many seconds until its pictures are there, from measured times; `None` where nothing is known.
+
+    While it waits: its place in the queue times the pool's time for a task, shared by the living workers. While it
+    runs: the time of the steps so far, for the steps that are left.
+    """
+    if position is not None:
+        pace = progress.read_pace(task.pool)
+        workers = Worker.objects.alive().filter(pool=task.pool).count()
+        return None if pace is None else round(position * pace / max(1, workers))
+    if step is None or task.started_at is None or not step.step:
+        return None
+    elapsed = (timezone.now() - task.started_at).total_seconds()
+    return round(elapsed / step.step * (step.total - step.step))
 
 
 def position(task: GenerationTask) -> int | None:

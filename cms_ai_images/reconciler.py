@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import timedelta
+from functools import cache
 
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -45,11 +46,16 @@ def end_lost_leases() -> int:
     lost = GenerationTask.objects.filter(status=Status.RUNNING, lease_expires_at__lt=timezone.now())[:LIMIT]
     ended = 0
     for task in lost:
+        dead_job = f"{task.uuid}-{task.attempt}"
         if task.cancel_requested_at is not None:
             ended += outcomes.cancelled(task, task.fence)
         else:
             ended += outcomes.failed(task, task.fence, WorkerLost()) is not None
         logger.warning("Task %s: its lease ended in attempt %d", task.uuid, task.attempt)
+        try:
+            queue.release(task, dead_job)
+        except RedisError as error:
+            logger.warning("The place of job %s is kept until Redis is back: %s", dead_job, error)
     return ended
 
 
@@ -59,19 +65,30 @@ def dispatch_forgotten() -> int:
     waiting = GenerationTask.objects.filter(
         status=Status.QUEUED, available_at__lte=now, created_at__lt=now - GRACE
     ).order_by("-priority", "available_at", "pk")[:LIMIT]
-    known: dict[tuple[str, int], set[str]] = {}
+    known_jobs, held_jobs = cache(queue.known_jobs), cache(_held_jobs)
+    of_author: dict[str, GenerationTask] = {}
     dispatched = 0
     for task in waiting:
-        place = (task.pool, task.priority)
+        job = queue.job_id(task)
         try:
-            if place not in known:
-                known[place] = set(queue.get_queue(*place).get_job_ids())
+            if job in known_jobs(task.pool, task.priority):
+                continue
+            if job in held_jobs(of_author.setdefault(queue.limit_key(task), task)):
+                continue
+            queue.release(task, job)
         except RedisError as error:
             logger.warning("Redis is away; %s waits: %s", task.uuid, error)
             return dispatched
-        if queue.job_id(task) not in known[place]:
-            dispatched += queue.dispatch(task)
+        dispatched += queue.dispatch(task)
     return dispatched
+
+
+def _held_jobs(task: GenerationTask) -> set[str]:
+    """The author's jobs that RQ holds back. Those that it holds back for nothing move on, and the next pass sees it."""
+    held = queue.held_jobs(task)
+    if held:
+        queue.release_ended(task)
+    return held
 
 
 def accept_forgotten() -> int:

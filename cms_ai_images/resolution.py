@@ -26,14 +26,12 @@ from cms_ai_images.exceptions import (
     SizeNotSupported,
 )
 from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models.generation_models import FALLBACK_LIMITS, FALLBACK_PARAMETERS
+from cms_ai_images.models.shapes import PARAMETERS
 from cms_ai_images.safety.prompt import clean_negative_prompt, clean_prompt
 from cms_ai_images.types import MAX_SEED, GenerationParameters, GenerationRequest, Origin, OutputFormat, Priority
 
-FALLBACK_PARAMETERS: dict[str, Any] = {"steps": 20, "guidance_scale": 5.0}
-"""Where neither the request nor the preset nor the model says anything."""
-FALLBACK_LIMITS: dict[str, list[float]] = {"steps": [1, 150], "guidance_scale": [0, 30]}
-"""Where the model sets no limits of its own."""
-PRESET_PARAMETERS = ("steps", "guidance_scale", "width", "height", "seed", "negative_prompt", "output_format")
+PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""
 
 

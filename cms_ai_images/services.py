@@ -10,7 +10,9 @@ import dataclasses
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from cms_ai_images import conf, credits, health, lifecycle, outcomes, progress, queue
@@ -25,7 +27,7 @@ from cms_ai_images.exceptions import (
 )
 from cms_ai_images.library import drafts, intake
 from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask
-from cms_ai_images.resolution import resolve
+from cms_ai_images.resolution import Resolved, resolve
 from cms_ai_images.types import GenerationRequest, PictureDetails, ReviewState, Status
 
 PERMISSION = "cms_ai_images.generate"
@@ -34,36 +36,18 @@ PERMISSION = "cms_ai_images.generate"
 def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     """Store a task and queue it. Costs a handful of queries and never waits for a worker.
 
-    Raises whatever is wrong with the request, `NotPermitted`, `NoWorker` or `InsufficientCredits`; then nothing is
-    stored. When Redis is away the task is stored all the same and drawn when Redis is back.
+    The same request with an explicit seed returns the author's existing task. Raises whatever is wrong with the
+    request, `NotPermitted`, `NoWorker` or `InsufficientCredits`; then nothing is stored. When Redis is away the task
+    is stored all the same and drawn when Redis is back.
     """
     check_permission(user)
     resolved = resolve(user, request)
-    _check_worker(resolved.model)
-    version = resolved.preset_version
+    if request.seed is None:
+        return _store(user, request, resolved)
     with transaction.atomic():
-        task = GenerationTask.objects.create(
-            user=user,
-            model=resolved.model,
-            model_label=resolved.model.label,
-            model_revision=resolved.model.revision,
-            preset_version=version,
-            preset_label=version.preset.name if version else "",
-            operation=request.operation,
-            request=dataclasses.asdict(request),
-            parameters=resolved.parameters.as_dict(),
-            fingerprint=resolved.fingerprint,
-            auto_accept=resolved.auto_accept,
-            pool=resolved.model.pool,
-            priority=resolved.priority,
-            cost=resolved.model.price(request.operation) * resolved.parameters.num_images,
-            origin_type=resolved.origin_type,
-            origin_id=request.origin.object_id if request.origin else "",
-            origin_field=request.origin.field if request.origin else "",
-        )
-        credits.reserve(task)
-        transaction.on_commit(partial(queue.dispatch, task), robust=True)
-    return task
+        # Two equal requests at the same moment: the second waits here and finds the first one's task.
+        get_user_model()._default_manager.select_for_update().get(pk=user.pk)
+        return _same_pictures(user, resolved) or _store(user, request, resolved)
 
 
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
@@ -83,6 +67,11 @@ def cancel(user: Any, task: GenerationTask) -> GenerationTask:
 def retry(user: Any, task: GenerationTask) -> GenerationTask:
     """Queue a failed or cancelled task again, as it was frozen, at today's price."""
     check_manager(user, task)
+    return repeat(task)
+
+
+def repeat(task: GenerationTask) -> GenerationTask:
+    """The same for an operator who starts a failed job again in RQ's pages, where nobody is known by name."""
     model = task.model
     if model is None or not model.enabled:
         raise ModelNotAvailable
@@ -95,6 +84,7 @@ def retry(user: Any, task: GenerationTask) -> GenerationTask:
             failures=0,
             error_code="",
             error_message="",
+            error_params={},
             worker=None,
             available_at=timezone.now(),
             started_at=None,
@@ -153,6 +143,52 @@ def check_manager(user: Any, task: GenerationTask) -> None:
     """The same, but operators (`cms_ai_images.change_generationtask`) may stop and repeat anybody's task."""
     if not user.has_perm("cms_ai_images.change_generationtask"):
         check_owner(user, task)
+
+
+def _same_pictures(user: Any, resolved: Resolved) -> GenerationTask | None:
+    """The author's own task that draws, or has drawn, exactly these pixels; nothing is drawn or charged twice."""
+    same = GenerationTask.objects.filter(user=user, fingerprint=resolved.fingerprint)
+    gone = GeneratedImage.objects.filter(
+        task=OuterRef("pk"), review_state__in=[ReviewState.DISCARDED, ReviewState.PURGED]
+    )
+    lost = GeneratedImage.objects.filter(
+        task=OuterRef("pk"), review_state=ReviewState.ACCEPTED, filer_image__isnull=True
+    )
+    usable = Q(status__in=Status.active(), cancel_requested_at=None) | Q(status=Status.SUCCEEDED)
+    task = same.filter(usable).exclude(Exists(gone)).exclude(Exists(lost)).order_by("-id").first()
+    if task is not None and resolved.auto_accept and not task.auto_accept:
+        GenerationTask.objects.filter(pk=task.pk).update(auto_accept=True)  # the reconciler accepts what is drawn
+        task.refresh_from_db()
+    return task
+
+
+def _store(user: Any, request: GenerationRequest, resolved: Resolved) -> GenerationTask:
+    """The queued row, its points and, after the commit, its job."""
+    _check_worker(resolved.model)
+    version = resolved.preset_version
+    with transaction.atomic():
+        task = GenerationTask.objects.create(
+            user=user,
+            model=resolved.model,
+            model_label=resolved.model.label,
+            model_revision=resolved.model.revision,
+            preset_version=version,
+            preset_label=version.preset.name if version else "",
+            operation=request.operation,
+            request=dataclasses.asdict(request),
+            parameters=resolved.parameters.as_dict(),
+            fingerprint=resolved.fingerprint,
+            auto_accept=resolved.auto_accept,
+            pool=resolved.model.pool,
+            priority=resolved.priority,
+            cost=resolved.model.price(request.operation) * resolved.parameters.num_images,
+            origin_type=resolved.origin_type,
+            origin_id=request.origin.object_id if request.origin else "",
+            origin_field=request.origin.field if request.origin else "",
+        )
+        credits.reserve(task)
+        transaction.on_commit(partial(queue.dispatch, task), robust=True)
+    return task
 
 
 def _check_worker(model: GenerationModel) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -29,11 +28,6 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[redis.Redis]:
     with valkey_client() as client:
         client.flushall()
         yield client
-
-
-def pytest_unconfigure() -> None:
-    """Leave nothing in the temporary folder."""
-    shutil.rmtree(settings.VAR, ignore_errors=True)
 
 
 def make_user(username: str, *permissions: str, **fields: bool) -> User:

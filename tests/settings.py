@@ -4,12 +4,18 @@
 `TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite.
 """
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 
 # The folder is chosen before the example site's settings are read, because they derive every path from it.
-os.environ["AI_IMAGES_VAR"] = os.environ.get("AI_IMAGES_TEST_VAR") or tempfile.mkdtemp(prefix="ai-images-tests-")
+if "AI_IMAGES_TEST_VAR" in os.environ:
+    os.environ["AI_IMAGES_VAR"] = os.environ["AI_IMAGES_TEST_VAR"]
+else:
+    os.environ["AI_IMAGES_VAR"] = tempfile.mkdtemp(prefix="ai-images-tests-")
+    atexit.register(shutil.rmtree, os.environ["AI_IMAGES_VAR"], ignore_errors=True)
 os.environ.pop("REDIS_URL", None)
 
 from project.settings import *  # noqa: F403

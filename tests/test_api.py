@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
+from cms_ai_images import progress
 from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
 from cms_ai_images.types import ReviewState, Status
 from cms_ai_images.worker.rq_worker import serve
@@ -241,6 +242,25 @@ class TestOptions:
             valkey_server.start()
         Worker.objects.all().delete()
         assert client.get(url("health")).json()["status"] == "no_worker"
+
+
+def test_the_reason_of_a_failure_is_told_in_the_readers_language(client, author):
+    params = {"parameter": "steps", "low": 1, "high": 50}
+    task = make_task(author, status=Status.FAILED, error_code="parameter_out_of_range", error_params=params)
+    error = client.get(url("task-detail", task.uuid)).json()["error"]
+    assert error == {"code": "parameter_out_of_range", "detail": "steps must be between 1 and 50."}
+    GenerationTask.objects.update(error_code="of_another_version", error_message="The worker's words")
+    assert client.get(url("task-detail", task.uuid)).json()["error"]["detail"] == "The worker's words"
+
+
+def test_a_waiting_task_has_a_place_and_a_time(client, author, model):
+    tasks = [make_task(author) for _ in range(3)]
+    assert client.get(url("task-detail", tasks[2].uuid)).json()["eta_seconds"] is None
+    progress.note_pace("images", 10.0)
+    detail = client.get(url("task-detail", tasks[2].uuid)).json()
+    assert (detail["position"], detail["eta_seconds"]) == (3, 30)
+    progress.note_pace("images", 20.0)
+    assert client.get(url("task-detail", tasks[0].uuid)).json()["eta_seconds"] == 13
 
 
 def test_redis_away_is_no_error_for_readers(client, author, model, valkey_server):

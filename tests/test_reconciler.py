@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from cms_ai_images import progress, queue, reconciler, services
-from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
 
 from .factories import make_image, make_model, make_task, make_worker
@@ -132,3 +132,19 @@ def test_a_stopped_worker_finishes_what_it_began(author):
         process.kill()
     task.refresh_from_db()
     assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
+
+
+def test_a_worker_stops_also_while_redis_is_away(author, valkey_server):
+    make_model()
+    process = start_worker()
+    try:
+        wait_for(lambda: Worker.objects.alive().exists())
+        time.sleep(1)
+        valkey_server.stop()
+        time.sleep(1)
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        valkey_server.start()
+    assert not Worker.objects.alive().exists()

@@ -17,8 +17,9 @@ from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
-from cms_ai_images.worker.attempt import carry_out, claim
-from cms_ai_images.worker.heartbeat import Hold
+from cms_ai_images.worker.attempt import carry_out
+from cms_ai_images.worker.claiming import claim
+from cms_ai_images.worker.hold import Hold
 from cms_ai_images.worker.rq_worker import serve
 from cms_ai_images.worker.runtime import Runtime
 
@@ -88,7 +89,7 @@ def test_accepts_at_once_where_asked_to(author, model):
 
 
 def test_high_priority_is_drawn_first(admin, model):
-    later, urgent = ask(admin), ask(admin, priority="high")
+    later, urgent = ask(admin, seed=1), ask(admin, seed=2, priority="high")
     work()
     later.refresh_from_db()
     urgent.refresh_from_db()
@@ -114,8 +115,8 @@ def test_a_stale_job_of_a_cancelled_task_finds_nothing_to_do(author, model):
 
 def test_a_model_stays_loaded(author, model, runtime):
     for _ in range(2):
-        task = claim(runtime, str(ask(author).uuid))
-        carry_out(runtime, task)
+        tasks = claim(runtime, str(ask(author, seed=None).uuid))
+        assert carry_out(runtime, tasks) == "drawn"
         loaded = runtime.residents.get(model)
         assert runtime.residents.get(model) is loaded
     assert Worker.objects.get(pk=runtime.worker.pk).loaded_models == [model.slug]
@@ -184,6 +185,30 @@ class TestFailure:
         assert account.balance == 100
         assert sorted(CreditEntry.objects.values_list("kind", "amount")) == [("refund", 30), ("reserve", -30)]
 
+    def test_can_be_started_again_in_rqs_pages(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        task = ask(author)
+        work()
+        model.options = {}
+        model.save()
+        failed = FailedJobRegistry(queue=queue.get_queue("images", Priority.NORMAL))
+        job = failed.job_class.fetch(f"{task.uuid}-1", connection=failed.connection)
+        assert "UnsafeWeights" in job.latest_result().exc_string
+        failed.requeue(f"{task.uuid}-1")
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.attempt, task.charge_round) == (Status.SUCCEEDED, 2, 2)
+
+    def test_is_not_repeated_by_a_doubled_job(self, author, model):
+        model.options = {"fail": "unsafe_weights"}
+        model.save()
+        task = ask(author)
+        queue.get_queue("images", Priority.NORMAL).push_job_id(queue.job_id(task))
+        work()
+        task.refresh_from_db()
+        assert (task.status, task.attempt) == (Status.FAILED, 1)
+
     def test_does_not_end_the_worker(self, author, model):
         model.options = {"fail": "unsafe_weights"}
         model.save()
@@ -226,10 +251,9 @@ class TestStopping:
         assert (task.status, task.error_code) == (Status.FAILED, "deadline_exceeded")
 
     def test_a_late_result_is_refused_and_leaves_no_rows(self, author, model, runtime):
-        task = claim(runtime, str(ask(author).uuid))
-        stale = GenerationTask.objects.get(pk=task.pk)
+        (task,) = claim(runtime, str(ask(author).uuid))
         GenerationTask.objects.update(attempt=5)  # somebody else took it over
-        assert carry_out(runtime, stale) == "lease lost"
+        assert carry_out(runtime, [task]).startswith("lease lost")
         assert not GeneratedImage.objects.exists()
         task.refresh_from_db()
         assert task.status == Status.RUNNING

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import credits
 from cms_ai_images.admin.readonly import ReadOnlyAdmin
@@ -21,6 +24,40 @@ class CreditAccountAdmin(admin.ModelAdmin):
     readonly_fields = ["balance"]
 
 
+class CreditEntryForm(forms.ModelForm):
+    """A grant or a correction that the account can take."""
+
+    class Meta:
+        model = CreditEntry
+        fields = ["account", "kind", "amount", "note"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kind = self.fields.get("kind")
+        if isinstance(kind, forms.ChoiceField):  # reservations and refunds belong to tasks
+            kind.choices = [(word.value, word.label) for word in (CreditEntry.Kind.GRANT, CreditEntry.Kind.CORRECTION)]
+
+    def clean(self) -> dict[str, Any]:
+        """The balance stays between zero and what the column holds. Its row is locked until the entry is stored."""
+        data = super().clean() or self.cleaned_data
+        account, kind, amount = (data.get(name) for name in ("account", "kind", "amount"))
+        if account is None or kind is None or amount is None:
+            return data
+        balance = CreditAccount.objects.select_for_update().get(pk=account.pk).balance
+        lowest = 1 if kind == CreditEntry.Kind.GRANT else -balance
+        highest = models.BigIntegerField.MAX_BIGINT - balance
+        if not lowest <= amount <= highest or amount == 0:
+            self.add_error(
+                "amount",
+                forms.ValidationError(
+                    _("The balance is %(balance)d. Enter a number from %(lowest)d to %(highest)d, not zero."),
+                    code="amount_out_of_range",
+                    params={"balance": balance, "lowest": lowest, "highest": highest},
+                ),
+            )
+        return data
+
+
 @admin.register(CreditEntry)
 class CreditEntryAdmin(ReadOnlyAdmin):
     """The ledger. What can be added by hand is a grant or a correction, and it moves the balance."""
@@ -29,20 +66,20 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     list_filter = ["kind"]
     list_select_related = ["account__user", "account__group", "created_by"]
     search_fields = ["=task_uuid", "^account__user__username"]
-    fields = ["account", "kind", "amount", "note"]
+    form = CreditEntryForm
+    fieldsets = [
+        (None, {"fields": ["account", "kind", "amount", "note"]}),
+        (_("What it was for"), {"fields": ["task_uuid", "charge_round", "model_label", "operation"]}),
+        (_("Who and when"), {"fields": ["created_by", "created_at"]}),
+    ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """As the permission says."""
         return admin.ModelAdmin.has_add_permission(self, request)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The ledger only grows."""
-        return False
-
-    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Reservations and refunds belong to tasks."""
-        kwargs["choices"] = [(kind.value, kind.label) for kind in (CreditEntry.Kind.GRANT, CreditEntry.Kind.CORRECTION)]
-        return super().formfield_for_choice_field(db_field, request, **kwargs)
+    def get_fieldsets(self, request: HttpRequest, obj: CreditEntry | None = None) -> Any:
+        """What tasks write is not asked for."""
+        return super().get_fieldsets(request, obj)[: None if obj else 1]
 
     def save_model(self, request: HttpRequest, obj: CreditEntry, form: Any, change: bool) -> None:
         """The entry and the balance together."""

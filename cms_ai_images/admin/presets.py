@@ -6,12 +6,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models.shapes import PARAMETERS, wrong_parameters
 from cms_ai_images.presets import VERSION_FIELDS, publish_version
-from cms_ai_images.resolution import PRESET_PARAMETERS
 
 
 class StylePresetForm(forms.ModelForm):
@@ -52,18 +53,20 @@ class StylePresetForm(forms.ModelForm):
     def clean_parameters(self) -> dict[str, Any]:
         """An object whose names a preset may set."""
         value = self.cleaned_data["parameters"] or {}
-        if not isinstance(value, dict) or not set(value) <= set(PRESET_PARAMETERS):
+        if not isinstance(value, dict):
+            raise forms.ValidationError(_("Give a JSON object."), code="preset_parameters")
+        if wrong := wrong_parameters(value, PARAMETERS):
             raise forms.ValidationError(
-                _("Give a JSON object with names from: %(known)s."),
+                _("Cannot be used: %(names)s. Possible are %(known)s, each with a value of its kind."),
                 code="preset_parameters",
-                params={"known": ", ".join(PRESET_PARAMETERS)},
+                params={"names": ", ".join(wrong), "known": ", ".join(PARAMETERS)},
             )
         return value
 
     def clean_locked(self) -> list[str]:
         """Only what the preset sets, or its model, can be locked."""
         value = self.cleaned_data["locked"] or []
-        lockable = {*(self.cleaned_data.get("parameters") or {}), "model"}
+        lockable = {*self.cleaned_data.get("parameters", PARAMETERS), "model"}
         if not isinstance(value, list) or not {str(name) for name in value} <= lockable:
             raise forms.ValidationError(
                 _("Give a JSON list of parameters that are set above, or “model”."), code="preset_locked"
@@ -83,9 +86,17 @@ class StylePresetVersionInline(admin.TabularInline):
     can_delete = False
     verbose_name_plural = _("versions")
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may see the preset."""
+        return True
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Pictures were made with it."""
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StylePresetVersion]:
+        """With what each row shows."""
+        return super().get_queryset(request).select_related("preset", "model", "created_by")
 
 
 @admin.register(StylePreset)

@@ -44,6 +44,10 @@ class GeneratedImageInline(admin.TabularInline):
         """They are a record."""
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GeneratedImage]:
+        """With what the link needs."""
+        return super().get_queryset(request).select_related("filer_image")
+
     @admin.display(description=_("library file"))
     def in_library(self, image: GeneratedImage) -> str:
         """Where it is now."""
@@ -99,12 +103,16 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         """The start of the author's words."""
         return Truncator(task.prompt).chars(80)
 
-    @admin.action(description=_("Cancel the selected tasks"))
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at tasks is offered no action."""
+        return request.user.has_perm("cms_ai_images.change_generationtask")
+
+    @admin.action(description=_("Cancel the selected tasks"), permissions=["operate"])
     def cancel_tasks(self, request: HttpRequest, queryset: QuerySet[GenerationTask]) -> None:
         """Each through the service; what is already over is left alone."""
         self._each(request, queryset, services.cancel)
 
-    @admin.action(description=_("Retry the selected tasks"))
+    @admin.action(description=_("Retry the selected tasks"), permissions=["operate"])
     def retry_tasks(self, request: HttpRequest, queryset: QuerySet[GenerationTask]) -> None:
         """Each through the service; only failed and cancelled ones can be retried."""
         self._each(request, queryset, services.retry)
@@ -118,7 +126,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
                 action(request.user, task)
                 done += 1
             except AIImagesError as error:
-                messages.error(request, f"{task.uuid}: {error}")
+                messages.error(request, _("Task %(task)s: %(error)s") % {"task": task.uuid, "error": error})
         text = ngettext("%(count)d task was changed.", "%(count)d tasks were changed.", done) % {"count": done}
         messages.info(request, text)
 
@@ -129,7 +137,17 @@ class GeneratedImageAdmin(ReadOnlyAdmin):
     list_filter = ["review_state", "output_format"]
     list_select_related = ["task", "filer_image"]
     search_fields = ["=uuid", "=task__uuid", "^task__user__username"]
-    readonly_fields = ["in_library"]
+    readonly_fields = ["in_library", "draft"]
+    fieldsets = [
+        (None, {"fields": ["uuid", "task", "index", "review_state", "in_library", "draft", "parent"]}),
+        (_("File"), {"fields": ["output_format", "width", "height", "byte_size", "sha256", "seed", "safety_verdict"]}),
+        (_("Dates"), {"fields": ["created_at", "reviewed_at"]}),
+    ]
+
+    @admin.display(description=_("draft"))
+    def draft(self, image: GeneratedImage) -> str:
+        """Its name in the private storage, and no link: drafts are shown to their owner only."""
+        return image.file.name or "–"
 
     @admin.display(description=_("library file"))
     def in_library(self, image: GeneratedImage) -> str:

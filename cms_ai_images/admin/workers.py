@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images.admin.readonly import ReadOnlyAdmin
@@ -14,6 +17,11 @@ class WorkerAdmin(ReadOnlyAdmin):
     list_display = ["name", "lives", "pool", "device", "loaded_models", "started_at", "heartbeat_at"]
     list_filter = ["pool"]
     search_fields = ["name", "host"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Dead ones only: a living one looks for its row."""
+        allowed = admin.ModelAdmin.has_delete_permission(self, request, obj)
+        return allowed and not (isinstance(obj, Worker) and obj.is_alive)
 
     @admin.display(boolean=True, description=_("lives"))
     def lives(self, worker: Worker) -> bool:

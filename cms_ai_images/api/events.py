@@ -61,7 +61,8 @@ async def _stream(
         while task["status"] not in Status.final() and time.monotonic() < until:
             notice = await notices.next()
             if notice and notice["event"] == "progress":
-                yield _event("progress", {"step": notice["step"], "total": notice["total"]})
+                notice.pop("event")
+                yield _event("progress", notice)
                 continue
             try:
                 _pool, fresh = await sync_to_async(_snapshot)(request, uuid, language)

@@ -10,6 +10,7 @@ from easy_thumbnails.exceptions import EasyThumbnailsError
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
+from cms_ai_images.exceptions import describe
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
 
@@ -77,6 +78,7 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
     version = task.preset_version
     running = task.status == Status.RUNNING
     step = progress.read(task.pool, task.uuid, task.attempt) if running else None
+    position = queue.position(task)
     return {
         "id": str(task.uuid),
         "status": task.status,
@@ -97,9 +99,11 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
         "started_at": task.started_at.isoformat() if task.started_at else None,
         "finished_at": task.finished_at.isoformat() if task.finished_at else None,
         "cancel_requested": task.cancel_requested_at is not None,
-        "position": queue.position(task),
+        "position": position,
+        "eta_seconds": queue.eta(task, position, step),
         "progress": {"step": step.step, "total": step.total} if step else None,
-        "error": {"code": task.error_code, "detail": task.error_message} if task.error_code else None,
+        "preview_url": _url("task-preview", task.uuid) if running else None,
+        "error": _error_json(task),
         "origin": _origin_json(task),
         "images": [image_json(image, task) for image in sorted(task.images.all(), key=lambda image: image.index)],
         "url": _url("task-detail", task.uuid),
@@ -150,6 +154,16 @@ def _thumbnail_url(filer_image: Any) -> str:
         return str(filer_image.file.get_thumbnail(THUMBNAIL).url)
     except (EasyThumbnailsError, OSError):
         return str(filer_image.url)
+
+
+def _error_json(task: GenerationTask) -> dict[str, str] | None:
+    """Why it failed, in the reader's language; the worker's own words where the code is not known here."""
+    if not task.error_code:
+        return None
+    return {
+        "code": task.error_code,
+        "detail": describe(task.error_code, task.error_params) or task.error_message,
+    }
 
 
 def _origin_json(task: GenerationTask) -> dict[str, str] | None:

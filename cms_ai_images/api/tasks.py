@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from rest_framework import status
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cms_ai_images import services
+from cms_ai_images import progress, services
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
 from cms_ai_images.exceptions import NotFound
@@ -94,6 +95,18 @@ class TaskRetryView(AIImagesView):
         """Queue a failed or cancelled task again."""
         services.retry(request.user, own_task(request, uuid))
         return _current(request, uuid)
+
+
+class TaskPreviewView(AIImagesView):
+    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
+        """A small JPEG of what is being drawn; 204 before there is one."""
+        task = GenerationTask.objects.filter(uuid=uuid, user=request.user.pk).only("pool", "uuid").first()
+        if task is None:
+            raise NotFound
+        preview = progress.read_preview(task.pool, task.uuid)
+        if preview is None:
+            return HttpResponse(status=204)
+        return HttpResponse(preview, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 def _current(request: Request, uuid: UUID) -> Response:

@@ -9,6 +9,7 @@ urlpatterns = [
     path("tasks/<uuid:uuid>/", tasks.TaskDetailView.as_view(), name="task-detail"),
     path("tasks/<uuid:uuid>/cancel/", tasks.TaskCancelView.as_view(), name="task-cancel"),
     path("tasks/<uuid:uuid>/retry/", tasks.TaskRetryView.as_view(), name="task-retry"),
+    path("tasks/<uuid:uuid>/preview/", tasks.TaskPreviewView.as_view(), name="task-preview"),
     path("tasks/<uuid:uuid>/events/", events.task_events, name="task-events"),
     path("images/<uuid:uuid>/file/", images.ImageFileView.as_view(), name="image-file"),
     path("images/<uuid:uuid>/preview/", images.ImagePreviewView.as_view(), name="image-preview"),

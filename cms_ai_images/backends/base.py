@@ -57,6 +57,11 @@ class Backend(ABC):
         """Give the memory back. The next `load` starts afresh."""
 
     @property
+    def memory(self) -> int:
+        """Bytes that the loaded model occupies; 0 where that is not known."""
+        return 0
+
+    @property
     def device(self) -> str:
         """Where the work is done, for people to read, e.g. `cuda (NVIDIA L4)`. Meaningful once loaded."""
         return "cpu"

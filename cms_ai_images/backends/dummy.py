@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from cms_ai_images.exceptions import AIImagesError, GenerationError, OutOfMemory
+from cms_ai_images.exceptions import AIImagesError, GenerationError, OutOfMemory, by_code
 from cms_ai_images.types import PREVIEW_SIDE, GeneratedPicture, GenerationParameters, StepCallback
 
 from .base import Backend
@@ -49,22 +49,11 @@ class DummyBackend(Backend):
             raise OutOfMemory
 
     def _failure(self, code: str) -> AIImagesError:
-        for exception in _subclasses(AIImagesError):
-            if exception.code == code:
-                return exception(
-                    model=self.spec.slug,
-                    detail="rehearsal",
-                    file="rehearsal.bin",
-                    library="rehearsal",
-                    extra="worker",
-                    backend="dummy",
-                    known="dummy",
-                    seconds=0,
-                    option="fail",
-                    matched=0,
-                    total=1,
-                )
-        raise ValueError(f"No exception has the code {code!r}.")
+        error = by_code(code)
+        if error is None:
+            raise ValueError(f"No exception has the code {code!r}.")
+        words = dict.fromkeys(("detail", "file", "library", "extra", "known", "dtype", "option"), "rehearsal")
+        return error(model=self.spec.slug, backend="dummy", seconds=0, matched=0, total=1, **words)
 
 
 def paint(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
@@ -87,9 +76,3 @@ def paint_small(parameters: GenerationParameters) -> list[Image.Image]:
     for picture in pictures:
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     return pictures
-
-
-def _subclasses(parent: type[AIImagesError]) -> Iterator[type[AIImagesError]]:
-    yield parent
-    for child in parent.__subclasses__():
-        yield from _subclasses(child)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cms_ai_images.exceptions import DraftGone, StorageUnavailable
+from cms_ai_images.exceptions import DraftGone
 from cms_ai_images.library import files
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.storage import draft_storage
@@ -16,13 +16,17 @@ def preview_key(key: str) -> str:
 
 
 def write(key: str, data: bytes) -> None:
-    """Store bytes under exactly this key. The key holds the content's hash, so a second writing changes nothing."""
+    """Store bytes under exactly this key. The key holds the content's hash, so a second writing changes nothing.
+
+    Raises `StorageUnavailable` when the storage fails.
+    """
     storage = draft_storage()
-    stored = files.put(storage, key, data)
-    if stored != key:  # a killed attempt left the start of it; no other one is at work, for this one has the claim
-        storage.delete(key)
-        storage.delete(stored)
-        files.put(storage, key, data)
+    with files.failures_as_unavailable():
+        stored = files.put(storage, key, data)
+        if stored != key:  # a killed attempt left the start of it; no other one is at work, for this one has the claim
+            storage.delete(key)
+            storage.delete(stored)
+            files.put(storage, key, data)
 
 
 def read(image: GeneratedImage, *, preview: bool = False) -> bytes:
@@ -32,12 +36,10 @@ def read(image: GeneratedImage, *, preview: bool = False) -> bytes:
     name = str(image.file.name)
     key = preview_key(name) if preview else name
     try:
-        with draft_storage().open(key) as file:
+        with files.failures_as_unavailable(), draft_storage().open(key) as file:
             return bytes(file.read())
     except FileNotFoundError as error:
         raise DraftGone from error
-    except OSError as error:
-        raise StorageUnavailable from error
 
 
 def delete(key: str) -> None:

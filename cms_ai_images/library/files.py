@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
+from cms_ai_images.exceptions import AIImagesError, StorageUnavailable
+
 logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def failures_as_unavailable() -> Iterator[None]:
+    """Raise `StorageUnavailable` for whatever a storage raises, except that a file is not there.
+
+    Each backend has errors of its own (botocore's, Google's, Azure's, the file system's), and none of them can be
+    imported here.
+    """
+    try:
+        yield
+    except (AIImagesError, FileNotFoundError):
+        raise
+    except Exception as error:
+        raise StorageUnavailable from error
 
 
 def put(storage: Storage, name: str, data: bytes) -> str:
@@ -28,9 +47,10 @@ def put(storage: Storage, name: str, data: bytes) -> str:
 def remove(storage: Storage, name: str) -> None:
     """Delete a file. Harmless when it is gone; when the storage fails the file stays behind, and the log says so."""
     try:
-        storage.delete(name)
-    except OSError as error:
-        logger.warning("The file %s could not be deleted: %s", name, error)
+        with failures_as_unavailable():
+            storage.delete(name)
+    except (StorageUnavailable, FileNotFoundError) as error:
+        logger.warning("The file %s could not be deleted: %s", name, error.__cause__ or error)
 
 
 def _is_whole(storage: Storage, name: str, data: bytes) -> bool:

@@ -19,10 +19,13 @@ from django.utils.translation import gettext as _
 from filer.models import File, Folder
 from filer.settings import FILER_IMAGE_MODEL
 
-from cms_ai_images.exceptions import DraftGone, StorageUnavailable
+from cms_ai_images.exceptions import DraftGone
 from cms_ai_images.library import drafts, files, folders, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat, PictureDetails, ReviewState
+
+FOLDER = "ai_images"
+"""Where the copies lie in the public storage, by year and month."""
 
 
 def accept(image: GeneratedImage, details: PictureDetails) -> Any:
@@ -45,10 +48,10 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
         locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)
         if locked.filer_image is not None:
             if locked.filer_image.file.name != name:
-                files.remove(_public_storage(), name)
+                files.remove(public_storage(), name)
             return locked.filer_image
         if locked.review_state != ReviewState.DRAFT:
-            files.remove(_public_storage(), name)  # its author threw it away meanwhile: nobody shall find it
+            files.remove(public_storage(), name)  # its author threw it away meanwhile: nobody shall find it
             raise DraftGone
         filer_image = _create(image, details, folder, name, data)
         key = str(locked.file.name)
@@ -60,18 +63,16 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
     return filer_image
 
 
-def _public_storage() -> Storage:
+def public_storage() -> Storage:
     """Where django-filer keeps public files."""
     return File._meta.get_field("file").storages["public"]
 
 
 def _copy(image: GeneratedImage, data: bytes) -> str:
     """The bytes in the public storage. Returns the name they have there."""
-    name = posixpath.join("ai_images", f"{image.task.created_at:%Y/%m}", naming.file_name(image))
-    try:
-        return files.put(_public_storage(), name, data)
-    except OSError as error:
-        raise StorageUnavailable from error
+    name = posixpath.join(FOLDER, f"{image.task.created_at:%Y/%m}", naming.file_name(image))
+    with files.failures_as_unavailable():
+        return files.put(public_storage(), name, data)
 
 
 def _create(image: GeneratedImage, details: PictureDetails, folder: Folder, name: str, data: bytes) -> Any:

@@ -41,6 +41,12 @@ class CreditAccount(models.Model):
     def __str__(self) -> str:
         return str(self.user or self.group)
 
+    def clean(self) -> None:
+        """Say at the fields what the constraint would only refuse."""
+        if (self.user is None) == (self.group is None):
+            message = _("Choose either a user or a group.")
+            raise ValidationError({"user": message, "group": message})
+
 
 class CreditEntry(models.Model):
     """One movement of points. It copies what it was for, so that it outlives the task."""

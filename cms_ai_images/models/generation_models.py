@@ -11,6 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from cms_ai_images import conf
 from cms_ai_images.types import ModelSpec, Operation
 
+from . import shapes
+
+FALLBACK_PARAMETERS: dict[str, Any] = {"steps": 20, "guidance_scale": 5.0}
+"""Where neither the request nor the preset nor the model says anything."""
+FALLBACK_LIMITS: dict[str, list[float]] = {"steps": [1, 150], "guidance_scale": [0, 30]}
+"""Where the model sets no limits of its own."""
+
 
 def default_operations() -> list[str]:
     """Text to image is what every model can do."""
@@ -130,6 +137,7 @@ class GenerationModel(models.Model):
 
     def clean(self) -> None:
         """Refuse what would only fail in the worker, at the field where it belongs."""
+        fill_empty_json(self)
         errors: dict[str, Any] = {}
         if self.backend not in conf.get("BACKENDS"):
             errors["backend"] = _("No backend is called “%(backend)s”. Known ones: %(known)s.") % {
@@ -138,7 +146,11 @@ class GenerationModel(models.Model):
             }
         if self.backend == "diffusers" and not self.source:
             errors["source"] = _("Name a hub id or a folder.")
-        if not is_list_of_sizes(self.sizes):
+        if not shapes.is_list_of_objects(self.weights) or not shapes.is_storable(self.weights):
+            errors["weights"] = _("Give a JSON list of objects.")
+        if not isinstance(self.options, dict) or not shapes.is_storable(self.options):
+            errors["options"] = _("Give a JSON object.")
+        if not shapes.is_list_of_sizes(self.sizes):
             errors["sizes"] = _(
                 "Give at least one [width, height] pair of whole numbers from 8 to 8192, each a multiple of 8."
             )
@@ -148,36 +160,41 @@ class GenerationModel(models.Model):
             or not self.operations
         ):
             errors["operations"] = _("Choose from: %(known)s.") % {"known": ", ".join(Operation.values)}
-        if not isinstance(self.default_parameters, dict):
-            errors["default_parameters"] = _("Give a JSON object.")
-        if not is_dict_of_ranges(self.parameter_limits):
+        if not shapes.is_dict_of_ranges(self.parameter_limits):
             errors["parameter_limits"] = _("Give an object of [lowest, highest] pairs.")
-        if not isinstance(self.prices, dict) or not all(isinstance(price, dict) for price in self.prices.values()):
-            errors["prices"] = _('Give an object of objects, for example {"text_to_image": {"standard": 30}}.')
+        if not shapes.is_price_list(self.prices):
+            errors["prices"] = _(
+                'Give an object of objects of whole numbers, for example {"text_to_image": {"standard": 30}}.'
+            )
+        if message := self._wrong_defaults("parameter_limits" not in errors):
+            errors["default_parameters"] = message
         if errors:
             raise ValidationError(errors)
 
+    def _wrong_defaults(self, check_limits: bool) -> str:
+        """What is wrong with the default parameters; they hold where an author says nothing, so they must work."""
+        if not isinstance(self.default_parameters, dict):
+            return str(_("Give a JSON object."))
+        if wrong := shapes.wrong_parameters(self.default_parameters, shapes.MODEL_PARAMETERS):
+            return _("Cannot be used: %(names)s. Possible are %(known)s, each with a value of its kind.") % {
+                "names": ", ".join(wrong),
+                "known": ", ".join(shapes.MODEL_PARAMETERS),
+            }
+        for name, fallback in FALLBACK_PARAMETERS.items():
+            value = self.default_parameters.get(name, fallback)
+            low, high = self.parameter_limits.get(name, FALLBACK_LIMITS[name]) if check_limits else (value, value)
+            if not low <= value <= high:
+                return _("Set %(name)s to a value from %(low)s to %(high)s; it would be %(value)s.") % {
+                    "name": name,
+                    "low": low,
+                    "high": high,
+                    "value": value,
+                }
+        return ""
 
-def is_list_of_sizes(value: Any) -> bool:
-    """Whether this is [[width, height], ...] that an image model can be asked for."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(
-            isinstance(size, list)
-            and len(size) == 2
-            and all(isinstance(side, int) and 8 <= side <= 8192 and side % 8 == 0 for side in size)
-            for size in value
-        )
-    )
 
-
-def is_dict_of_ranges(value: Any) -> bool:
-    """Whether this is {name: [lowest, highest], ...} with lowest <= highest."""
-    return isinstance(value, dict) and all(
-        isinstance(pair, list)
-        and len(pair) == 2
-        and all(isinstance(end, int | float) for end in pair)
-        and pair[0] <= pair[1]
-        for pair in value.values()
-    )
+def fill_empty_json(instance: models.Model) -> None:
+    """Give JSON fields their default where a form's empty box made them `None`, which no column takes."""
+    for field in instance._meta.concrete_fields:
+        if isinstance(field, models.JSONField) and field.blank and getattr(instance, field.attname) is None:
+            setattr(instance, field.attname, field.get_default())

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .generation_models import fill_empty_json
+
 
 class UserPreference(models.Model):
     """The dialog's settings of one user."""
@@ -22,3 +24,7 @@ class UserPreference(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    def clean(self) -> None:
+        """An emptied box of a form means: nothing kept."""
+        fill_empty_json(self)

@@ -72,6 +72,9 @@ class GenerationTask(models.Model):
     )
     error_code = models.CharField(_("error code"), max_length=50, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
+    error_params = models.JSONField(
+        _("error details"), default=dict, blank=True, help_text=_("What the message is filled with, in any language.")
+    )
 
     cost = models.PositiveIntegerField(_("cost in points"), default=0)
     charge_round = models.PositiveSmallIntegerField(

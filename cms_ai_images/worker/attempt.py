@@ -1,109 +1,113 @@
-"""One attempt at one task: claim, draw, land, or say why not."""
+"""One attempt at a batch of claimed tasks: load, draw, and hand over to the landing."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 
 from django.db import DatabaseError
 from django.utils import timezone
 
-from cms_ai_images import conf, lifecycle, outcomes, progress
-from cms_ai_images.exceptions import AIImagesError, GenerationError, LeaseLost, ModelNotAvailable, TaskCancelled
+from cms_ai_images import conf, lifecycle, progress
+from cms_ai_images.backends.base import Backend
+from cms_ai_images.exceptions import DeviceLost, GenerationError, LeaseLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Fence, PreviewSource, Progress, Status
-from cms_ai_images.worker.heartbeat import Hold
-from cms_ai_images.worker.landing import land
+from cms_ai_images.types import GeneratedPicture
+from cms_ai_images.worker.batch import BatchOver, Member, Steps, join, leave
+from cms_ai_images.worker.ending import FAILED
+from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 
-def claim(runtime: Runtime, uuid: str) -> GenerationTask | None:
-    """Take the task if it still waits; `None` when there is nothing to do, as for a doubled or stale job."""
-    task = GenerationTask.objects.select_related("model").filter(uuid=uuid, status=Status.QUEUED).first()
-    if task is None:
-        return None
-    loading = task.model is not None and not runtime.residents.has(task.model)
-    taken = lifecycle.claim(
-        task,
-        worker_id=runtime.worker.pk,
-        lease=_in(conf.get("LEASE_SECONDS")),
-        deadline=_in(conf.get("TASK_TIMEOUT_SECONDS") + (conf.get("LOAD_TIMEOUT_SECONDS") if loading else 0)),
-    )
-    if not taken:
-        return None
-    task.refresh_from_db()
-    return task
+def carry_out(runtime: Runtime, tasks: list[GenerationTask]) -> str:
+    """Draw claimed tasks and hand their pictures to the landing thread. Returns the first one's outcome in a word.
 
-
-def carry_out(runtime: Runtime, task: GenerationTask) -> str:
-    """Draw a claimed task and land its pictures. Returns the outcome in a word, for RQ's pages.
-
-    Raises the error of a task that failed for good, so that RQ shows it among the failed jobs with its reason.
+    Raises the error of a first task that failed for good, so that RQ shows it with its reason.
     """
-    fence = task.fence
-    assert task.deadline_at is not None  # noqa: S101 - a claim sets it
-    with runtime.heartbeat.holding(Hold(fence, task.deadline_at)) as hold:
-        try:
-            _draw(runtime, task, fence, hold)
-            return str(Status.SUCCEEDED)
-        except LeaseLost:
-            logger.warning("Task %s: attempt %d lost its lease; its result is dropped", task.uuid, task.attempt)
-            return "lease lost"
-        except TaskCancelled:
-            outcomes.cancelled(task, fence)
-            return str(Status.CANCELLED)
-        except DatabaseError:
-            # Nothing can be written now. The lease ends by itself and the reconciler decides.
-            logger.exception("Task %s: the database failed", task.uuid)
-            raise
-        except AIImagesError as error:
-            return _failed(task, fence, error)
-        except Exception as error:
-            # Whatever a backend raises ends the attempt, never the worker.
-            logger.exception("Task %s: unexpected error", task.uuid)
-            unexpected = GenerationError()
-            unexpected.__cause__ = error
-            return _failed(task, fence, unexpected)
-        finally:
-            progress.forget(task.pool, task.uuid)
+    members = join(runtime.heartbeat, tasks)
+    try:
+        backend = _ready(runtime, members)
+        _draw(runtime, backend, members)
+    except BatchOver:
+        pass
+    except DatabaseError:
+        # Nothing can be written now. The leases end by themselves and the reconciler decides.
+        for member in members:
+            runtime.heartbeat.release(member.hold)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a library raises ends the attempt, never the worker
+        for member in members:
+            if not member.ended:
+                leave(runtime.heartbeat, member, error)
+    first = members[0]
+    if first.error is not None and first.ended.startswith(FAILED):
+        raise first.error
+    return first.ended
 
 
-def _draw(runtime: Runtime, task: GenerationTask, fence: Fence, hold: Hold) -> None:
-    if task.model is None:
+def _ready(runtime: Runtime, members: list[Member]) -> Backend:
+    """The loaded backend. Loading takes its own time; the drawing then has all of its own left."""
+    model = members[0].task.model
+    if model is None:
         raise ModelNotAvailable
-    if not runtime.residents.has(task.model):
-        backend = runtime.residents.get(task.model)
+    if not runtime.residents.has(model):
+        runtime.residents.get(model)
         runtime.note_models()
-        # Loading took its own time; the drawing has all of its own left.
-        deadline = _in(conf.get("TASK_TIMEOUT_SECONDS"))
-        hold.set_deadline(deadline)
-        if not lifecycle.extend_lease(fence, lease=_in(conf.get("LEASE_SECONDS")), deadline=deadline):
-            raise LeaseLost
-    backend = runtime.residents.get(task.model)
-
-    def on_step(step: int, total: int, previews: PreviewSource | None = None) -> None:
-        now_at = Progress(attempt=fence.attempt, step=step, total=total)
-        if progress.publish_step(task.pool, task.uuid, now_at):
-            hold.cancel()
-        hold.check()
-
-    hold.check()
-    [pictures] = backend.generate([task.generation_parameters], on_step)
-    hold.check()
-    land(task, pictures, fence, model_revision=backend.revision or task.model_revision)
+        for member in members:
+            _move_deadline(member, conf.get("TASK_TIMEOUT_SECONDS"))
+    return runtime.residents.get(model)
 
 
-def _failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> str:
-    status = outcomes.failed(task, fence, error)
-    if status == Status.QUEUED:
-        logger.warning("Task %s: attempt %d failed (%s) and will be repeated", task.uuid, task.attempt, error.code)
-        return f"{error.code}, will be repeated"
-    if status is None:
-        return "lease lost"
-    raise error
+def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
+    """Draw them in one call. What fails for all is tried again in halves, so that one that fails fails alone."""
+    members = [member for member in members if not member.ended]
+    if not members:
+        return
+    steps = Steps(runtime.heartbeat, members)
+    begun = time.monotonic()
+    try:
+        steps.check()
+        pictures = backend.generate([member.task.generation_parameters for member in members], steps)
+        steps.check()
+    except BatchOver:
+        return
+    except DeviceLost:
+        runtime.must_restart = runtime.must_stop = True
+        raise
+    except GenerationError as error:
+        if len(members) == 1:
+            leave(runtime.heartbeat, members[0], error)
+            return
+        logger.warning("A batch of %d failed (%s) and is drawn in halves", len(members), error.code)
+        half = len(members) // 2
+        _draw(runtime, backend, members[:half])
+        _draw(runtime, backend, members[half:])
+        return
+    progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
+    for member, own in zip(members, pictures, strict=True):
+        if not member.ended:
+            _hand_over(runtime, backend, member, own)
 
 
-def _in(seconds: float) -> datetime:
-    return timezone.now() + timedelta(seconds=seconds)
+def _hand_over(runtime: Runtime, backend: Backend, member: Member, pictures: list[GeneratedPicture]) -> None:
+    """Let the landing thread store the pictures; waits while its backlog is full."""
+    try:
+        _move_deadline(member, conf.get("LANDING_TIMEOUT_SECONDS"))
+    except LeaseLost as error:
+        leave(runtime.heartbeat, member, error)
+        return
+    member.ended = "drawn"
+    runtime.lander.submit(Landing(member=member, pictures=pictures, model_revision=backend.revision))
+
+
+def _move_deadline(member: Member, seconds: float) -> None:
+    """Give the next stage its own time. Raises `LeaseLost` when the task is no longer ours."""
+    now = timezone.now()
+    deadline = now + timedelta(seconds=seconds)
+    lease = now + timedelta(seconds=conf.get("LEASE_SECONDS"))
+    if not lifecycle.extend_lease(member.fence, lease=lease, deadline=deadline):
+        raise LeaseLost
+    member.hold.deadline = deadline

@@ -1,74 +1,19 @@
-"""Signs of life: the worker's row, and the lease of the task it holds.
-
-A lease is extended only until the task's deadline, so a GPU call that hangs loses the task although this thread lives.
-"""
+"""Signs of life: the worker's row, and the leases of the tasks it holds."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Callable
 
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from cms_ai_images import conf, lifecycle
-from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost, TaskCancelled
-from cms_ai_images.models import GenerationTask, Worker
-from cms_ai_images.types import Fence, Status
+from cms_ai_images import conf
+from cms_ai_images.models import Worker
+from cms_ai_images.worker.hold import Hold
 
 logger = logging.getLogger(__name__)
-
-
-class Hold:
-    """One claimed task, as its step callback and the heartbeat thread share it."""
-
-    def __init__(self, fence: Fence, deadline: datetime) -> None:
-        self.fence = fence
-        self._lock = threading.Lock()
-        self._cancelled = threading.Event()
-        self._lost = threading.Event()
-        self.set_deadline(deadline)
-        self._lease_ends = time.monotonic() + conf.get("LEASE_SECONDS")
-
-    def set_deadline(self, deadline: datetime) -> None:
-        """Move the deadline, for example when the model is loaded and drawing begins."""
-        with self._lock:
-            self.deadline = deadline
-
-    def cancel(self) -> None:
-        """Let the next check end the work."""
-        self._cancelled.set()
-
-    def check(self) -> None:
-        """Raise when the work must stop. Cheap: called after each step."""
-        if self._lost.is_set() or time.monotonic() > self._lease_ends:
-            raise LeaseLost
-        if self._cancelled.is_set():
-            raise TaskCancelled
-        if timezone.now() > self.deadline:
-            raise DeadlineExceeded(seconds=conf.get("TASK_TIMEOUT_SECONDS"))
-
-    def beat(self) -> None:
-        """Extend the lease in the database, and learn of a cancellation there."""
-        with self._lock:
-            deadline = self.deadline
-        seconds = conf.get("LEASE_SECONDS")
-        now = timezone.now()
-        if now > deadline:
-            return
-        begun = time.monotonic()
-        lease = min(now + timedelta(seconds=seconds), deadline + timedelta(seconds=seconds))
-        if not lifecycle.extend_lease(self.fence, lease=lease):
-            self._lost.set()
-            return
-        self._lease_ends = begun + seconds
-        rows = GenerationTask.objects.filter(pk=self.fence.task_id, status=Status.RUNNING)
-        if rows.filter(cancel_requested_at__isnull=False).exists():
-            self.cancel()
 
 
 class Heartbeat(threading.Thread):
@@ -77,7 +22,10 @@ class Heartbeat(threading.Thread):
     def __init__(self, worker_id: int) -> None:
         super().__init__(name="ai-images-heartbeat", daemon=True)
         self.worker_id = worker_id
-        self._hold: Hold | None = None
+        self.also: Callable[[], None] | None = None
+        """Called with each beat: how RQ learns that its job goes on."""
+        self._holds: set[Hold] = set()
+        self._lock = threading.Lock()
         self._stop_requested = threading.Event()
 
     def run(self) -> None:
@@ -85,22 +33,37 @@ class Heartbeat(threading.Thread):
         while not self._stop_requested.wait(conf.get("HEARTBEAT_SECONDS")):
             close_old_connections()
             try:
-                Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now())
-                if hold := self._hold:
-                    hold.beat()
+                self.beat()
             except DatabaseError as error:
                 logger.warning("A heartbeat could not be written: %s", error)
                 connection.close()
+            if also := self.also:
+                also()
         connection.close()
 
-    @contextmanager
-    def holding(self, hold: Hold) -> Iterator[Hold]:
-        """Keep a claim's lease alive inside the block."""
-        self._hold = hold
-        try:
-            yield hold
-        finally:
-            self._hold = None
+    def beat(self) -> None:
+        """Say that this worker lives, and extend what it holds."""
+        Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now())
+        with self._lock:
+            holds = list(self._holds)
+        for hold in holds:
+            hold.beat()
+
+    def keep(self, hold: Hold) -> None:
+        """Extend this claim's lease from now on."""
+        with self._lock:
+            self._holds.add(hold)
+
+    def release(self, hold: Hold) -> None:
+        """Stop extending it: its task has ended, or is no longer ours."""
+        with self._lock:
+            self._holds.discard(hold)
+
+    def hand_back(self) -> None:
+        """Let everything that is still being drawn go back to the queue, within a step."""
+        with self._lock:
+            for hold in self._holds:
+                hold.hand_back()
 
     def stop(self) -> None:
         """End the thread after the current beat."""

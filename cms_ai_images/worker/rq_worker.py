@@ -5,21 +5,37 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+from types import FrameType
+from typing import Any
 
 import django_rq
-from django.db import close_old_connections, connection
+from django.db import connections
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from redis.retry import Retry
+from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
+from rq.executions import Execution
+from rq.job import Job
+from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf, reconciler
+from cms_ai_images import conf
 from cms_ai_images.connections import queue_name
 from cms_ai_images.types import Priority
+from cms_ai_images.worker.reconciling import Reconciling
 from cms_ai_images.worker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 RETURN_SECONDS = 2.0
 """Pause before going back to a Redis that was away."""
+JOB_TTL = 30
+"""Seconds after which RQ takes a job for abandoned whose worker says nothing. The heartbeat speaks for it."""
+MAINTENANCE_SECONDS = 60
+"""How often RQ looks for such jobs."""
 
 
 class ImageWorker(SimpleWorker):
@@ -27,63 +43,94 @@ class ImageWorker(SimpleWorker):
 
     max_connection_wait_time = 5.0  # an author waits for the return of Redis
 
+    def __init__(self, queues: list[Queue], *, runtime: Runtime, **kwargs: Any) -> None:
+        super().__init__(queues, maintenance_interval=MAINTENANCE_SECONDS, worker_ttl=60, **kwargs)
+        self.runtime = runtime
 
-class Reconciler(threading.Thread):
-    """Runs the reconciler every `RECONCILE_SECONDS` beside the work."""
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """As `SimpleWorker` does, but with signs of life in RQ during the job."""
+        execution = self.prepare_execution(job)
+        self.runtime.heartbeat.also = partial(self._say_that_it_goes_on, job, execution)
+        try:
+            self.perform_job(job, queue, execution)
+        finally:
+            self.runtime.heartbeat.also = None
+        self.set_state(WorkerStatus.IDLE)
+        if self.runtime.must_stop:
+            self._stop_requested = True
 
-    def __init__(self) -> None:
-        super().__init__(name="ai-images-reconciler", daemon=True)
-        self._stop_requested = threading.Event()
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Short: a killed worker's job must not hold its author's place for minutes."""
+        return JOB_TTL
 
-    def run(self) -> None:
-        """Reconcile until stopped; whatever goes wrong is logged and tried again."""
-        while not self._stop_requested.wait(conf.get("RECONCILE_SECONDS")):
-            close_old_connections()
-            try:
-                reconciler.run()
-            except Exception:
-                logger.exception("A reconciling pass failed and will be repeated")
-                connection.close()
-        connection.close()
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """As RQ does, also while Redis is away: the wish must neither be forgotten nor break the work at hand."""
+        self.runtime.must_stop = True
+        try:
+            super().request_stop(signum, frame)
+        except RedisError as error:
+            logger.warning("Redis does not learn that this worker stops: %s", error)
 
-    def stop(self) -> None:
-        """End the thread after the current pass."""
-        self._stop_requested.set()
-        self.join(timeout=5)
+    def handle_warm_shutdown_request(self) -> None:
+        """After SIGTERM the current work has `STOP_GRACE_SECONDS` to finish; then it goes back to the queue."""
+        timer = threading.Timer(conf.get("STOP_GRACE_SECONDS"), self.runtime.heartbeat.hand_back)
+        timer.daemon = True
+        timer.start()
+
+    def _say_that_it_goes_on(self, job: Job, execution: Execution) -> None:
+        try:
+            self.maintain_heartbeats(job, execution)
+        except RedisError as error:
+            logger.warning("RQ does not hear from job %s: %s", job.id, error)
 
 
-def serve(pool: str, *, burst: bool = False) -> None:
+def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> bool:
     """Work on a pool's queues, highest priority first, until told to stop; with `burst` until they are empty.
 
-    RQ's loop ends when Redis goes away. It is entered again in this process, so that the models stay loaded.
+    The models whose slugs are in `preload` are loaded before the first task. RQ's loop ends when Redis goes away. It is
+    entered again in this process, so that the models stay loaded. Returns whether the process must be started anew,
+    because its device is lost.
     """
+    _keep_connections()
     runtime = Runtime(pool)
-    reconciling = Reconciler()
+    reconciling = Reconciling()
     runtime.start()
     reconciling.start()
     try:
-        entry = 0
-        while True:
-            entry += 1
-            if _work(runtime, pool, f"{runtime.worker.name}-{entry}", burst) or burst:
+        runtime.preload(preload)
+        for entry in count(1):
+            _work(runtime, pool, f"{runtime.worker.name}-{entry}", burst)
+            if burst or runtime.must_stop:
                 break
             time.sleep(RETURN_SECONDS)
+    except StopRequested:
+        pass  # raised by RQ's signal handler during the pause
     finally:
         reconciling.stop()
         runtime.stop()
+    return runtime.must_restart
 
 
-def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> bool:
-    """RQ's loop once; whether it ended because somebody asked it to."""
+def _keep_connections() -> None:
+    """Keep database connections from task to task, looking first whether they still work.
+
+    Django closes them after each job unless the site says otherwise: a page can wait for a new one, a GPU should not.
+    """
+    for alias in connections:
+        connections.settings[alias].update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
+
+
+def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> None:
+    """RQ's loop once, until it is told to stop or Redis goes away."""
     try:
         redis = django_rq.get_connection(queue_name(pool))
+        redis.set_retry(Retry(NoBackoff(), 0))  # RQ and the caller try again by themselves
         queues = [
             django_rq.get_queue(queue_name(pool, priority), connection=redis, commit_mode="auto")
             for priority in sorted(Priority, reverse=True)
         ]
-        worker = ImageWorker(queues, name=name, connection=redis, worker_ttl=60)
+        worker = ImageWorker(queues, name=name, connection=redis, runtime=runtime)
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
-        return worker._stop_requested or worker._shutdown_requested_date is not None
     except RedisError as error:
-        logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)
-        return False
+        if not runtime.must_stop:
+            logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)

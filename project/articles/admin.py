@@ -8,8 +8,6 @@ from django.http import HttpRequest
 
 from cms_ai_images.contrib.filer_field.admin import AIImageFieldsMixin
 
-from cms_ai_images.contrib.filer_field.admin import AIImageFieldsMixin
-
 from .models import Article
 
 

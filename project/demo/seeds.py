@@ -9,12 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.contrib.auth.models import Group, Permission, User
+from django.core.files.base import ContentFile
 from django.db import transaction
+from filer.models import Folder, Image
 
-from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models import GenerationModel, StylePreset
+from cms_ai_images.presets import publish_version
 from project.articles.models import Article
 
 from .articles import ARTICLES
+from .thumbnails import thumbnail
 
 MODEL_SLUG = "demo"
 
@@ -104,10 +108,16 @@ def seed_presets() -> None:
             defaults={"name": name, "description": description, "position": position, "published": True},
         )
         if created:
-            preset.current_version = StylePresetVersion.objects.create(
-                preset=preset, number=1, prompt_template=template
-            )
-            preset.save(update_fields=["current_version"])
+            publish_version(preset, {"prompt_template": template})
+            preset.thumbnail = seed_thumbnail(slug, name)
+            preset.save(update_fields=["thumbnail"])
+
+
+def seed_thumbnail(slug: str, name: str) -> Image:
+    """The picture by which authors recognise a style, in a folder of its own in the media library."""
+    folder, _created = Folder.objects.get_or_create(name="Styles", parent=None)
+    file = ContentFile(thumbnail(slug), f"style-{slug}.png")
+    return Image.objects.create(file=file, name=name, folder=folder, default_alt_text=f"A harbour, {name.lower()}")
 
 
 def seed_articles() -> None:

@@ -43,7 +43,7 @@ class DiffusersBackend(Backend):
         self.previewer: Previewer | None = None
         self._device = ""
         self._revision = ""
-        self._fitting: dict[tuple[int, int], int] = {}
+        self.fitting: dict[tuple[int, int], int] = {}
         self._pipelines: dict[str, Any] = {}
 
     def load(self) -> None:
@@ -78,7 +78,7 @@ class DiffusersBackend(Backend):
         """Draw with this pipeline, which is where it has to be."""
         self.previewer = fit(pipeline, self.spec.slug)
         self.texts = TextCache(pipeline)
-        self._fitting.clear()
+        self.fitting.clear()
         self._pipelines.clear()
         self.pipeline = pipeline
 
@@ -132,7 +132,7 @@ class DiffusersBackend(Backend):
         What did not fit is not tried again at that size: an attempt that fails at the end costs as much as a picture.
         """
         size = shots[0].parameters.width, shots[0].parameters.height
-        calls = deque(plan(self.pipeline, self.texts, shots, self._fitting.get(size)))
+        calls = deque(plan(self.pipeline, self.texts, shots, self.fitting.get(size)))
         drawn: list[tuple[Shot, GeneratedPicture]] = []
         while calls:
             call = calls.popleft()
@@ -145,7 +145,7 @@ class DiffusersBackend(Backend):
                 self.pipeline.maybe_free_model_hooks()
                 free_memory(error)
                 calls.extendleft(reversed(halves(call)))
-                self._fitting[size] = len(calls[0])
+                self.fitting[size] = len(calls[0])
                 logger.warning(
                     "%s: %d pictures of %d × %d do not fit into memory; from now on at most %d at once.",
                     self.spec.slug,
@@ -162,6 +162,14 @@ class DiffusersBackend(Backend):
         self._pipelines.clear()
         self.pipeline = self.texts = self.previewer = None
         free_memory()
+
+    @property
+    def memory(self) -> int:
+        if self.pipeline is None:
+            return 0
+        networks = [part for part in self.pipeline.components.values() if hasattr(part, "parameters")]
+        tensors = {tensor for network in networks for tensor in (*network.parameters(), *network.buffers())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     @property
     def device(self) -> str:

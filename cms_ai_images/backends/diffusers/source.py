@@ -37,8 +37,8 @@ def download(spec: ModelSpec) -> Path:
 
     Not checked for pickles: the cache is shared with other programs, which may have put some beside ours.
     """
-    import httpx
     from diffusers import DiffusionPipeline
+    from huggingface_hub.utils import httpx  # whichever HTTP client this version of the hub's library brings
 
     try:
         return Path(DiffusionPipeline.download(spec.source, revision=spec.revision or None, use_safetensors=True))

@@ -19,6 +19,8 @@ ATTENTION_BACKENDS = (
 )
 """Those that come with PyTorch, or with a package that was installed. Those called `..._hub` download programs at run
 time and are not offered."""
+WORKER_OPTIONS = frozenset({"max_batch"})
+"""Options that mean something to the worker, whatever the backend."""
 WARM_UP_STEPS = 2
 
 
@@ -41,10 +43,10 @@ class Tuning:
 
 
 def read_options(spec: ModelSpec) -> Tuning:
-    """Raises `ModelOptionInvalid`, naming the option. Options that other parts may know are logged and left alone."""
+    """Raises `ModelOptionInvalid`, naming the option. Options that nobody here knows are logged and left alone."""
     known = {field.name for field in dataclasses.fields(Tuning)}
     given = {name: value for name, value in spec.options.items() if name in known}
-    if unknown := sorted(spec.options.keys() - known):
+    if unknown := sorted(spec.options.keys() - known - WORKER_OPTIONS):
         logger.warning("%s: the diffusers backend knows no option %s.", spec.slug, ", ".join(unknown))
 
     def check(name: str, is_valid: bool, wanted: str) -> None:

@@ -14,6 +14,7 @@ from djangocms_text.editors import (
 
 ITEM = "AIImage"
 MODULE = Script("cms_ai_images/contrib/djangocms_text.js", type="module")
+STYLE = "cms_ai_images/contrib/djangocms_text.css"
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" fill="none" stroke="currentColor" '
     'stroke-width="1.25" stroke-linejoin="round" viewBox="0 0 16 16" aria-hidden="true">'
@@ -27,6 +28,8 @@ def install() -> None:
     """Idempotent. Everything that depends on the language or the URLconf stays lazy until an editor is rendered."""
     if MODULE not in DEFAULT_EDITOR.js:
         DEFAULT_EDITOR.js = (*DEFAULT_EDITOR.js, MODULE)
+    if STYLE not in DEFAULT_EDITOR.admin_css:
+        DEFAULT_EDITOR.admin_css = (*DEFAULT_EDITOR.admin_css, STYLE)
     DEFAULT_EDITOR.additional_context.update(
         ai_images_dialog_url=reverse_lazy("cms_ai_images:dialog"),
         ai_images_unreachable_text=_("The server does not answer. Please try again in a moment."),

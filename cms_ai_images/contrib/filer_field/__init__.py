@@ -1,4 +1,4 @@
-"""An "AI image" button beside the filer image fields of a `ModelAdmin` or an inline.
+"""A "Create with AI" button beside the filer image fields of a `ModelAdmin` or an inline.
 
 Add `cms_ai_images.contrib.filer_field` to `INSTALLED_APPS` (for its script and template) and the mixin to the admin::
 

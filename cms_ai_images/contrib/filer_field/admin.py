@@ -19,8 +19,8 @@ class AIImageFieldsMixin:
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         """filer's field with the button, unless the admin chose another widget or the user may not generate."""
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
-        widget = getattr(field, "widget", None)
-        is_plain = isinstance(db_field, FilerImageField) and type(widget) is AdminImageWidget
-        if is_plain and request.user.has_perm(PERMISSION):
-            field.widget = AIImageWidget(widget.rel, widget.admin_site)
+        if isinstance(db_field, FilerImageField) and request.user.has_perm(PERMISSION):
+            widget = field.widget
+            if type(widget) is AdminImageWidget:
+                field.widget = AIImageWidget(widget.rel, widget.admin_site)
         return field

@@ -1,4 +1,4 @@
-"""Delete drafts that nobody wanted."""
+"""Delete drafts that nobody wanted, and files that nobody knows any more."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from cms_ai_images import conf
-from cms_ai_images.library import drafts
+from cms_ai_images.library import drafts, orphans
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import ReviewState
 
 
 class Command(BaseCommand):
-    help = "Deletes the drafts that nobody accepted within the retention time. Run it daily."
+    help = (
+        "Deletes the drafts that nobody accepted within the retention time, and what killed processes left in the "
+        "storages. Run it daily."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, help="Retention in days (default: the setting DRAFT_RETENTION_DAYS).")
+        parser.add_argument(
+            "--orphan-hours",
+            type=float,
+            default=1.0,
+            help="Age from which a file that belongs to no picture is deleted (default: %(default)s).",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = conf.get("DRAFT_RETENTION_DAYS") if options["days"] is None else options["days"]
@@ -36,4 +45,5 @@ class Command(BaseCommand):
             if changed:
                 drafts.delete(str(image.file.name))
                 purged += 1
-        self.stdout.write(f"Purged drafts: {purged}.")
+        swept = orphans.sweep(timezone.now() - timedelta(hours=options["orphan_hours"]))
+        self.stdout.write(f"Purged drafts: {purged}. Swept orphans: {swept}.")

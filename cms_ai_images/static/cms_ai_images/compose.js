@@ -95,11 +95,13 @@ export class Compose {
       message.textContent = error.detail;
       message.hidden = false;
       field.classList.add("invalid");
-      for (const control of controls(field)) control.setAttribute("aria-invalid", "true");
+      // A radio button cannot be invalid by itself: its group is described by the message.
+      for (const control of controls(field)) if (control.type !== "radio") control.setAttribute("aria-invalid", "true");
       field.closest("details")?.setAttribute("open", "");
       first ??= field;
     }
-    if (first) controls(first)[0]?.focus();
+    (first?.querySelector(":checked") ?? first?.querySelector("textarea, select, input"))?.focus();
+    first?.scrollIntoView({ block: "nearest" }); // with its message
     return elsewhere;
   }
 
@@ -142,10 +144,11 @@ export class Compose {
       if (url) picture.append(make("img", { src: url, alt: "", loading: "lazy" }));
       else if (slug) picture.append(name.slice(0, 1));
       const checked = known ? slug === chosen : !slug;
-      const label = make("span", { className: "card-name" }, name);
-      return option({ name: "preset", value: slug, className: "card", checked, title: description }, picture, label);
+      return option({ name: "preset", value: slug, className: "card", checked, title: description }, picture, name);
     });
-    part(this.form, "styles").replaceChildren(...cards);
+    const styles = part(this.form, "styles");
+    styles.replaceChildren(...cards);
+    styles.classList.toggle("plain", !this.#presets.some((preset) => preset.thumbnail_url));
     part(this.form, "styles-field").hidden = this.#presets.length === 0;
   }
 

@@ -13,9 +13,9 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A radio button that looks like a card or a segment: the native control is there, only its paint is not. */
+/** A radio button that looks like a card or a segment: the native control covers it, only its paint is not there. */
 export function option({ name, value, className, checked = false, title = "" }, ...children) {
-  const input = make("input", { type: "radio", name, value, checked, className: "visually-hidden" });
+  const input = make("input", { type: "radio", name, value, checked, className: "cover" });
   return make("label", { className, title }, input, ...children);
 }
 

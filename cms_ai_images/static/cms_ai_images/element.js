@@ -14,6 +14,7 @@ import { Announcer, statusOf } from "./status.js";
 import { Texts } from "./texts.js";
 
 const HEALTH_PAUSE = 15000;
+const DOUBLE_CLICK = 500; // "Cancel" may appear under the second click on "Generate"
 
 export class AIImageDialogElement extends HTMLElement {
   #origin;
@@ -21,12 +22,13 @@ export class AIImageDialogElement extends HTMLElement {
   #progress = null;
   #unfollow = () => {};
   #busy = false;
+  #cancelFrom = 0;
   #healthTimer = 0;
   #alt = "";
   #over = new Set(); // ids of tasks that the author is done with
 
   /**
-   * Build the dialog from the server's fragment. Resolves when its style sheet is there.
+   * Build the dialog from the server's fragment. Resolves when its style sheets are there.
    * @param {string} html
    * @param {{origin: object|null, allowDecorative: boolean}} options
    */
@@ -39,7 +41,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.dialog = root.querySelector("dialog");
     this.dialog.addEventListener("close", () => this.#onClose());
     root.addEventListener("click", (event) => this.#onClick(event));
-    await styled(root.querySelector("link"));
+    await Promise.all([...root.querySelectorAll("link")].map(styled));
     if (!root.querySelector("#compose")) return; // the fragment only says why this person may not use it
 
     const { lang, dataset } = this.dialog;
@@ -64,6 +66,7 @@ export class AIImageDialogElement extends HTMLElement {
     if (this.dialog.open) return;
     this.dialog.showModal();
     if (!this.compose) return;
+    this.compose.prompt.focus();
     if (prompt && !this.compose.prompt.value) this.compose.setPrompt(prompt);
     this.#render();
     this.#refresh();
@@ -82,7 +85,7 @@ export class AIImageDialogElement extends HTMLElement {
   #onClick(event) {
     const name = event.target.closest("[data-action]")?.dataset.action;
     if (name === "close") this.dialog.close();
-    if (name === "cancel") this.#attempt(async () => this.#follow(await this.api.cancel(this.#task.id)));
+    if (name === "cancel" && Date.now() > this.#cancelFrom) this.#attempt(async () => this.#follow(await this.api.cancel(this.#task.id)));
     if (name === "retry") this.#attempt(async () => this.#follow(await this.api.retry(this.#task.id)));
     if (name === "library") this.#attempt(() => this.#addToLibrary());
     if (name === "discard") this.#attempt(() => this.#discard());
@@ -105,7 +108,8 @@ export class AIImageDialogElement extends HTMLElement {
     const request = this.compose.request();
     if (this.#origin) request.origin = this.#origin;
     this.#follow(await this.api.createTask(request));
-    part(this.#root, "results").scrollIntoView({ block: "nearest" });
+    this.#cancelFrom = Date.now() + DOUBLE_CLICK;
+    this.#showResults();
   }
 
   async #insert() {
@@ -165,12 +169,17 @@ export class AIImageDialogElement extends HTMLElement {
       this.compose.fill({ presets: presets.value, models: models.value, promptLimit });
     }
     if (!tasks.value) return;
-    const field = this.#origin?.field;
-    const here = tasks.value.find((task) => !this.#over.has(task.id) && (!field || task.origin?.field === field));
+    const here = tasks.value.find((task) => this.#matters(task));
     if (here && (!this.#task || this.#task.id === here.id)) {
       if (!this.#task) this.compose.restore(here);
       this.#follow(here);
     } else if (this.#isDrawing) this.#follow(await this.api.task(this.#task.id));
+  }
+
+  /** Whether the author still waits for `task` here: it is for this field, and none of its pictures was taken. */
+  #matters({ id, origin, images }) {
+    const isHere = !this.#origin?.field || origin?.field === this.#origin.field;
+    return isHere && !this.#over.has(id) && !images.some(({ state }) => state === "accepted");
   }
 
   /** Show `task` and everything that becomes of it. */
@@ -206,10 +215,10 @@ export class AIImageDialogElement extends HTMLElement {
       const name = count === 1 ? "ready_single" : "ready_several";
       this.#say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
       if (wasInFooter) this.gallery.focus();
+      if (this.#root.activeElement !== this.compose.prompt) this.#showResults();
       return;
     }
     this.gallery.clear();
-    this.gallery.onChoose(null);
     this.#say({ kind: `end ${task.id}`, text: this.texts.get(task.status) });
     if (task.status === "cancelled") this.#over.add(task.id);
     if (task.error && task.status === "failed") {
@@ -224,7 +233,6 @@ export class AIImageDialogElement extends HTMLElement {
     this.#unfollow();
     this.#task = null;
     this.gallery.clear();
-    this.gallery.onChoose(null);
     setText(part(this.#root, "status"), "");
     this.compose.prompt.focus();
   }
@@ -287,6 +295,11 @@ export class AIImageDialogElement extends HTMLElement {
     this.#say(statusOf(this.#task, progress, this.texts));
   }
 
+  /** On a phone they are below the form. */
+  #showResults() {
+    part(this.#root, "results").scrollIntoView();
+  }
+
   #say(news) {
     setText(part(this.#root, "status"), news.text);
     this.announcer.say(news);
@@ -333,7 +346,7 @@ export class AIImageDialogElement extends HTMLElement {
 /** Resolves when the style sheet is loaded, or cannot be: an unstyled dialog is better than none. */
 const styled = (link) =>
   new Promise((resolve) => {
-    if (!link || link.sheet) resolve();
+    if (link.sheet) resolve();
     else for (const event of ["load", "error"]) link.addEventListener(event, resolve, { once: true });
   });
 

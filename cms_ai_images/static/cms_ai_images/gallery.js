@@ -27,9 +27,8 @@ export class Gallery {
 
   clear() {
     this.#images = [];
-    this.boxes.replaceChildren();
-    this.boxes.hidden = true;
-    this.empty.hidden = false;
+    this.#fill([]);
+    this.onChoose(null);
   }
 
   /** Empty boxes for pictures that are being drawn. */
@@ -37,6 +36,7 @@ export class Gallery {
     if (this.#images.length === 0 && this.boxes.children.length === count) return;
     this.#images = [];
     this.#fill(Array.from({ length: count }, () => shaped(make("div", { className: "box waiting" }), width, height)));
+    this.onChoose(null);
   }
 
   /** The pictures of a task that can be chosen; the first is, or the one that was chosen before. */
@@ -44,8 +44,7 @@ export class Gallery {
     const before = this.chosen?.id;
     this.#images = images.filter((image) => image.preview_url || image.file_url || image.library);
     const kept = this.#images.some((image) => image.id === before) ? before : this.#images[0]?.id;
-    if (this.#images.length === 0) this.clear();
-    else this.#fill(this.#images.map((image, index) => this.#box(image, index, image.id === kept)));
+    this.#fill(this.#images.map((image, index) => this.#box(image, index, image.id === kept)));
     this.onChoose(this.chosen);
   }
 

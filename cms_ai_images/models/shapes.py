@@ -1,0 +1,84 @@
+"""What the JSON of models and presets may hold: checked when it is written, so that no request fails on it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cms_ai_images.types import OutputFormat
+
+
+def is_whole(value: Any) -> bool:
+    """A whole number; JSON's `true` is not one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """A finite number: Python reads `NaN` from JSON, and databases refuse it."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def is_storable(value: Any) -> bool:
+    """Whether no number in it is `NaN` or infinite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+PARAMETERS: dict[str, Callable[[Any], bool]] = {
+    "steps": is_whole,
+    "guidance_scale": is_number,
+    "width": is_whole,
+    "height": is_whole,
+    "seed": is_whole,
+    "negative_prompt": lambda value: isinstance(value, str),
+    "output_format": lambda value: value in OutputFormat.values,
+}
+"""What a preset may set, and what each value must be."""
+MODEL_PARAMETERS = ("steps", "guidance_scale", "output_format")
+"""For which of them a model may have a default."""
+
+
+def wrong_parameters(parameters: dict[str, Any], known: Iterable[str]) -> list[str]:
+    """The names that are not known, or whose value is of the wrong kind."""
+    allowed = set(known)
+    return [name for name, value in parameters.items() if name not in allowed or not PARAMETERS[name](value)]
+
+
+def is_list_of_sizes(value: Any) -> bool:
+    """Whether this is [[width, height], ...] that an image model can be asked for."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(size, list)
+            and len(size) == 2
+            and all(is_whole(side) and 8 <= side <= 8192 and side % 8 == 0 for side in size)
+            for size in value
+        )
+    )
+
+
+def is_dict_of_ranges(value: Any) -> bool:
+    """Whether this is {name: [lowest, highest], ...} with lowest <= highest."""
+    return isinstance(value, dict) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(map(is_number, pair)) and pair[0] <= pair[1]
+        for pair in value.values()
+    )
+
+
+def is_price_list(value: Any) -> bool:
+    """Whether this is {operation: {quality: points, ...}, ...}."""
+    return isinstance(value, dict) and all(
+        isinstance(prices, dict) and all(is_whole(points) and points >= 0 for points in prices.values())
+        for prices in value.values()
+    )
+
+
+def is_list_of_objects(value: Any) -> bool:
+    """Whether this is [{...}, ...]."""
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)

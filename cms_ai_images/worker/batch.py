@@ -1,0 +1,91 @@
+"""Tasks that are drawn together, each with a life of its own.
+
+One may be cancelled, run out of time or be taken over by another worker without disturbing the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from cms_ai_images import progress
+from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.models import GenerationTask
+from cms_ai_images.types import Fence, PreviewSource, Progress
+from cms_ai_images.worker.ending import end
+from cms_ai_images.worker.heartbeat import Heartbeat
+from cms_ai_images.worker.hold import Hold
+from cms_ai_images.worker.previews import Previews
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Member:
+    """A task of a batch. `ended` tells its outcome as soon as it has one."""
+
+    task: GenerationTask
+    fence: Fence
+    hold: Hold
+    ended: str = ""
+    error: Exception | None = None
+
+
+class BatchOver(Exception):
+    """Nobody wants any picture of the batch any more."""
+
+
+def join(heartbeat: Heartbeat, tasks: list[GenerationTask]) -> list[Member]:
+    """Members for claimed tasks; their leases are kept from now on."""
+    members = []
+    for task in tasks:
+        assert task.deadline_at is not None  # noqa: S101 - a claim sets it
+        member = Member(task=task, fence=task.fence, hold=Hold(task.fence, task.deadline_at))
+        heartbeat.keep(member.hold)
+        members.append(member)
+    return members
+
+
+def leave(heartbeat: Heartbeat, member: Member, error: Exception) -> None:
+    """End one member's attempt and let go of its lease."""
+    member.error = error
+    try:
+        member.ended = end(member.task, member.fence, error)
+    finally:
+        heartbeat.release(member.hold)
+        progress.forget(member.task.pool, member.task.uuid)
+
+
+class Steps:
+    """The step callback of one call of a backend, for the members drawn in it."""
+
+    def __init__(self, heartbeat: Heartbeat, members: list[Member]) -> None:
+        self.heartbeat = heartbeat
+        self.members = members
+        self.previews = Previews()
+
+    def __call__(self, step: int, total: int, previews: PreviewSource | None = None) -> None:
+        """Publish progress, then let go of members that must stop. Raises `BatchOver` when none is left."""
+        pictures = self.previews.due(step, total, previews)
+        steps = [
+            (member.task.uuid, Progress(attempt=member.fence.attempt, step=step, total=total), picture)
+            for member, picture in zip(self.members, pictures or [None] * len(self.members), strict=True)
+            if not member.ended
+        ]
+        unwanted = progress.publish_steps(self.members[0].task.pool, steps)
+        for member in self.members:
+            if member.task.uuid in unwanted:
+                member.hold.cancel()
+        self.check()
+
+    def check(self) -> None:
+        """Let go of members that must stop. Raises `BatchOver` when none is left."""
+        for member in self.members:
+            if member.ended:
+                continue
+            try:
+                member.hold.check()
+            except AIImagesError as error:
+                leave(self.heartbeat, member, error)
+        if all(member.ended for member in self.members):
+            raise BatchOver

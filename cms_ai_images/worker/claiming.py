@@ -1,0 +1,93 @@
+"""Which tasks to draw next: the one whose bell rang, and what can be drawn together with it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import zip_longest
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from cms_ai_images import conf, lifecycle
+from cms_ai_images.backends import get_backend_class
+from cms_ai_images.models import GenerationModel, GenerationTask
+from cms_ai_images.types import Status
+from cms_ai_images.worker.runtime import Runtime
+
+WINDOW = 50
+"""How many waiting tasks are looked at for companions. A constant, so that a claim costs the same however many wait."""
+SAME = ("operation", "width", "height", "steps", "guidance_scale")
+"""Parameters that must be equal for two tasks to be one batch."""
+
+
+def claim(runtime: Runtime, uuid: str) -> list[GenerationTask]:
+    """Take the task if it still waits, and companions for it; empty for a doubled or stale job."""
+    first = GenerationTask.objects.select_related("model").filter(uuid=uuid, status=Status.QUEUED).first()
+    if first is None:
+        return []
+    loading = first.model is not None and not runtime.residents.has(first.model)
+    seconds = conf.get("TASK_TIMEOUT_SECONDS") + (conf.get("LOAD_TIMEOUT_SECONDS") if loading else 0)
+    deadline = timezone.now() + timedelta(seconds=seconds)
+    if not _take(runtime, [first], deadline):
+        return []
+    claimed = [first]
+    room = batch_limit(first.model) - first.parameters["num_images"]
+    if room > 0:
+        with transaction.atomic():
+            claimed += _take(runtime, companions(first, room), deadline)
+    return claimed
+
+
+def batch_limit(model: GenerationModel | None) -> int:
+    """How many pictures of this model fit into one batch; 1 where the model says nothing or cannot do it."""
+    if model is None or not get_backend_class(model.backend).supports_batches:
+        return 1
+    return int(model.options.get("max_batch", 1))
+
+
+def companions(first: GenerationTask, room: int) -> list[GenerationTask]:
+    """Waiting tasks that can be drawn with this one, at most `room` pictures, taking turns between authors.
+
+    Call inside a transaction: where the database can, the rows are locked, and rows that another worker has locked
+    are passed over.
+    """
+    waiting = (
+        GenerationTask.objects.filter(status=Status.QUEUED, pool=first.pool, available_at__lte=timezone.now())
+        .exclude(pk=first.pk)
+        .order_by("-priority", "available_at", "pk")
+    )
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True)
+    chosen = []
+    for task in _by_turns(task for task in waiting[:WINDOW] if _compatible(first, task)):
+        if task.parameters["num_images"] <= room:
+            room -= task.parameters["num_images"]
+            chosen.append(task)
+    return chosen
+
+
+def _compatible(first: GenerationTask, other: GenerationTask) -> bool:
+    return other.model_id == first.model_id and all(first.parameters[name] == other.parameters[name] for name in SAME)
+
+
+def _by_turns(tasks: Iterable[GenerationTask]) -> Iterator[GenerationTask]:
+    """One task of each author, then a second one of each, and so on; priorities stay in order."""
+    lines: dict[int, dict[int | None, list[GenerationTask]]] = defaultdict(lambda: defaultdict(list))
+    for task in tasks:
+        lines[task.priority][task.user_id].append(task)
+    for authors in lines.values():
+        for turn in zip_longest(*authors.values()):
+            yield from (task for task in turn if task is not None)
+
+
+def _take(runtime: Runtime, tasks: list[GenerationTask], deadline: datetime) -> list[GenerationTask]:
+    """Claim each; those that somebody else was faster with are left out."""
+    lease = timezone.now() + timedelta(seconds=conf.get("LEASE_SECONDS"))
+    taken = []
+    for task in tasks:
+        if lifecycle.claim(task, worker_id=runtime.worker.pk, lease=lease, deadline=deadline):
+            task.refresh_from_db()
+            taken.append(task)
+    return taken

@@ -1,0 +1,87 @@
+"""Storing pictures beside the next drawing, so that the GPU does not wait for a disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import queue
+import threading
+import time
+
+from django.db import DatabaseError, close_old_connections, connection
+
+from cms_ai_images import conf
+from cms_ai_images.exceptions import AIImagesError, StorageUnavailable
+from cms_ai_images.types import GeneratedPicture
+from cms_ai_images.worker.batch import Member, leave
+from cms_ai_images.worker.heartbeat import Heartbeat
+from cms_ai_images.worker.landing import land
+
+logger = logging.getLogger(__name__)
+
+PAUSES = (0.5, 2.0, 5.0)
+"""Seconds between tries to store pictures: a storage gets some chances before paid work is done again."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Landing:
+    """Pictures in memory, on their way into the draft storage."""
+
+    member: Member
+    pictures: list[GeneratedPicture]
+    model_revision: str
+
+
+class Lander(threading.Thread):
+    """Lands one task after the other. Its backlog is bounded: a slow storage must not fill the memory."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        super().__init__(name="ai-images-lander", daemon=True)
+        self.heartbeat = heartbeat
+        self._backlog: queue.Queue[Landing | None] = queue.Queue(maxsize=conf.get("LANDING_BACKLOG"))
+
+    def submit(self, landing: Landing) -> None:
+        """Take over; waits while the backlog is full. The claim's lease is kept until the pictures are stored."""
+        self._backlog.put(landing)
+
+    def run(self) -> None:
+        """Land until `stop`."""
+        while (landing := self._backlog.get()) is not None:
+            close_old_connections()
+            try:
+                self._land(landing)
+            except DatabaseError:
+                logger.exception("Task %s could not be finished; its lease will end", landing.member.task.uuid)
+                connection.close()
+                self.heartbeat.release(landing.member.hold)
+            except Exception:
+                logger.exception("Task %s could not be landed", landing.member.task.uuid)
+                self.heartbeat.release(landing.member.hold)
+        connection.close()
+
+    def stop(self) -> None:
+        """Land what is waiting, then end."""
+        self._backlog.put(None)
+        self.join()
+
+    def _land(self, landing: Landing) -> None:
+        member = landing.member
+        try:
+            self._land_patiently(landing)
+        except AIImagesError as error:
+            leave(self.heartbeat, member, error)
+        else:
+            self.heartbeat.release(member.hold)
+
+    def _land_patiently(self, landing: Landing) -> None:
+        """Try again while the storage fails and the lease holds; then the task is repeated."""
+        for pause in (*PAUSES, None):
+            try:
+                landing.member.hold.check(drawn=True)
+                land(landing.member.task, landing.pictures, landing.member.fence, model_revision=landing.model_revision)
+                return
+            except StorageUnavailable as error:
+                if pause is None:
+                    raise
+                logger.warning("Storing task %s failed: %s", landing.member.task.uuid, error.__cause__ or error)
+                time.sleep(pause)

@@ -1,0 +1,133 @@
+"""The example site, a real Chromium, and people who are logged in. Screenshots of failures land in `test-results/`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+
+from .site import ROOT, Site
+
+RESULTS = ROOT / "test-results"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+ACTION_SECONDS = 15
+
+# The site's Content-Security-Policy has to hold while the dialog works.
+NOTE_POLICY_VIOLATIONS = """
+    window.violations = [];
+    addEventListener("securitypolicyviolation", ({ violatedDirective, sourceFile }) =>
+        violations.push(`${violatedDirective} ${sourceFile}`));
+"""
+
+OpenPage = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not browser"` leaves them out."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Keep the outcome, so that a page's fixture knows whether to keep a picture of it."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[Site]:
+    """The example site with a worker."""
+    site = Site()
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Ends with the package: while it lives, Django refuses the database in this thread."""
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert executable, "The browser tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def log_in(site: Site, browser: Browser) -> Callable[[str], StorageState]:
+    """The cookies of a user, whose password is the name."""
+    known: dict[str, StorageState] = {}
+
+    def log_in(username: str) -> StorageState:
+        if username not in known:
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(f"{site.url}/admin/login/?next=/admin/")
+            page.get_by_label("Username").fill(username)
+            page.get_by_label("Password").fill(username)
+            page.get_by_role("button", name="Log in").click()
+            page.wait_for_url(f"{site.url}/admin/")
+            known[username] = context.storage_state()
+            context.close()
+        return known[username]
+
+    return log_in
+
+
+@pytest.fixture
+def open_page(
+    site: Site, browser: Browser, log_in: Callable[[str], StorageState], request: pytest.FixtureRequest
+) -> Iterator[OpenPage]:
+    """Open pages of the site as somebody; a script error on any of them fails the test."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_page(path: str, user: str = "editor", width: int = 1280, height: int = 860, **options: Any) -> Page:
+        context = browser.new_context(
+            storage_state=log_in(user), viewport={"width": width, "height": height}, base_url=site.url, **options
+        )
+        context.set_default_timeout(ACTION_SECONDS * 1000)
+        context.add_init_script(NOTE_POLICY_VIOLATIONS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        pages.append(page)
+        page.goto(path)
+        return page
+
+    yield open_page
+    if request.node.stash.get(FAILED, False):
+        RESULTS.mkdir(exist_ok=True)
+        for number, page in enumerate(pages):
+            page.screenshot(path=RESULTS / f"{request.node.name.replace('/', '-')}-{number}.png")
+    for page in pages:
+        page.context.close()
+    assert not errors
+
+
+@pytest.fixture
+def article(site: Site) -> Iterator[int]:
+    """The key of an article of the test's own, with nothing waiting for anybody; its slug is `article-<key>`."""
+    key = site.query("SELECT max(id) + 1 FROM articles_article")[0][0]
+    site.execute(
+        "INSERT INTO articles_article (id, title, slug, summary, body, published, created_at) "
+        "VALUES (?, 'A test', ?, '', '<p>Before the picture.</p>', 1, '2026-01-01')",
+        key,
+        f"article-{key}",
+    )
+    yield key
+    site.execute("UPDATE cms_ai_images_generationtask SET cancel_requested_at = '2026-01-01' WHERE status = 'running'")

@@ -1,0 +1,50 @@
+"""The dialog as a person meets it: found by role and name, never by class."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page
+
+PROMPT = "a lighthouse on a cliff at dawn"
+
+
+class Dialog:
+    """The dialog that opens over `page`."""
+
+    def __init__(self, page: Page, button: str = "AI image") -> None:
+        self.page = page
+        self.button = button
+        self.root = page.get_by_role("dialog", name="AI image")
+
+    def open(self) -> Dialog:
+        """Click the button and wait until there is something to choose from."""
+        self.page.get_by_role("button", name=self.button, exact=True).click()
+        self.root.get_by_role("group", name="Style").wait_for()
+        return self
+
+    def generate(self, prompt: str = PROMPT, *, model: str = "Quick model", count: int = 2) -> Dialog:
+        """Ask for pictures."""
+        self.prompt.fill(prompt)
+        self.root.get_by_label("Model").select_option(label=model)
+        self.root.get_by_role("radio", name=str(count), exact=True).check()
+        self.action("Generate").click()
+        return self
+
+    def wait_for_pictures(self) -> Dialog:
+        """Return when they can be chosen."""
+        self.action("Insert").wait_for()
+        return self
+
+    @property
+    def prompt(self) -> Locator:
+        return self.root.get_by_role("textbox", name="Describe the picture")
+
+    @property
+    def pictures(self) -> Locator:
+        return self.root.get_by_role("radiogroup", name="Pictures").get_by_role("radio")
+
+    @property
+    def alert(self) -> Locator:
+        return self.root.get_by_role("alert")
+
+    def action(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=name, exact=True)

@@ -1,0 +1,40 @@
+"""The dialog for everybody: axe's rules for WCAG 2.2 AA in each state, and nothing cut off on small screens."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from .axe import violations
+from .conftest import OpenPage
+from .dialog import Dialog
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page: OpenPage, article: int, scheme: str, width: int) -> None:
+    page = open_page(f"/admin/articles/article/{article}/change/", width=width, color_scheme=scheme)
+    dialog = Dialog(page).open()
+    assert violations(page) == []
+    dialog.action("Generate").click()
+    expect(dialog.prompt).to_have_attribute("aria-invalid", "true")
+    assert violations(page) == []
+    dialog.generate(model="Slow model")
+    expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    assert violations(page) == []
+    dialog.wait_for_pictures()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 860])
+def test_nothing_is_cut_off(open_page: OpenPage, article: int, width: int) -> None:
+    page = open_page(f"/admin/articles/article/{article}/change/", width=width, height=700)
+    dialog = Dialog(page).open().generate().wait_for_pictures()
+    assert dialog.root.evaluate(
+        "dialog => [dialog, ...dialog.querySelectorAll('.panes, form, section, .foot')]"
+        ".every(box => box.scrollWidth <= box.clientWidth)"
+    )
+    for name in ("Generate", "Insert", "Close"):
+        expect(dialog.action(name)).to_be_in_viewport(ratio=1)
+    dialog.action("Discard").scroll_into_view_if_needed()
+    expect(dialog.action("Discard")).to_be_in_viewport(ratio=1)

@@ -1,0 +1,105 @@
+"""From a click in the editor to a picture on the public page."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from .conftest import OpenPage
+from .dialog import Dialog
+from .site import Site
+
+
+def change_page(article: int) -> str:
+    return f"/admin/articles/article/{article}/change/"
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+
+
+def public_picture(page: Page, article: int) -> Image.Image:
+    """The decoded bytes of the picture that readers see."""
+    page.goto(f"/articles/article-{article}/")
+    picture = page.get_by_role("img", name="A lighthouse on a cliff")
+    answer = page.request.get(str(picture.evaluate("picture => picture.src")))
+    assert answer.status == 200
+    image = Image.open(io.BytesIO(answer.body()))
+    image.load()
+    return image
+
+
+def test_a_picture_reaches_the_public_page_and_stays_when_its_file_moves(
+    site: Site, open_page: OpenPage, article: int
+) -> None:
+    page = open_page(change_page(article))
+    dialog = Dialog(page).open().generate().wait_for_pictures()
+    dialog.root.get_by_label("Alternative text").fill("A lighthouse on a cliff")
+    dialog.action("Insert").click()
+    inserted = page.locator(".tiptap").get_by_role("img", name="A lighthouse on a cliff")
+    expect(inserted).to_be_visible()
+    expect(dialog.root).to_be_hidden()
+    assert page.evaluate("document.activeElement.closest('.tiptap') !== null"), "The focus returns to the editor."
+    assert page.evaluate("window.violations") == []
+    save(page)
+
+    assert public_picture(page, article).size == (512, 512)
+    before = page.get_by_role("img", name="A lighthouse on a cliff").get_attribute("src")
+    site.python(
+        """
+from filer.models import Folder, Image
+image = Image.objects.latest("id")
+old = image.file.name
+image.file = image.file.storage.save("elsewhere/renamed.png", image.file.open())
+image.folder = Folder.objects.create(name="Elsewhere")
+image.save()
+image.file.storage.delete(old)
+"""
+    )
+    assert public_picture(page, article).size == (512, 512)
+    assert page.get_by_role("img", name="A lighthouse on a cliff").get_attribute("src") != before
+
+
+def test_the_words_that_were_selected_stay_and_describe_the_picture(open_page: OpenPage, article: int) -> None:
+    page = open_page(change_page(article))
+    text = page.locator(".tiptap p").first
+    text.click(click_count=3)
+    dialog = Dialog(page).open()
+    expect(dialog.prompt).to_have_value("Before the picture.")
+    dialog.generate("a fox", count=1).wait_for_pictures().action("Insert").click()
+    expect(page.locator(".tiptap img")).to_be_visible()
+    expect(text).to_have_text("Before the picture.")
+
+
+def test_a_decorative_picture_has_an_empty_alternative_text(open_page: OpenPage, article: int) -> None:
+    page = open_page(change_page(article))
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
+    dialog.root.get_by_label("Decorative").check()
+    expect(dialog.root.get_by_label("Alternative text")).to_be_disabled()
+    dialog.action("Insert").click()
+    expect(page.locator(".tiptap img")).to_have_attribute("alt", "")
+
+
+def test_a_picture_fills_the_hero_image_field(open_page: OpenPage, article: int) -> None:
+    page = open_page(change_page(article))
+    dialog = Dialog(page, "Create with AI").open().generate(count=1).wait_for_pictures()
+    expect(dialog.root.get_by_label("Decorative")).to_be_hidden()
+    dialog.root.get_by_label("Alternative text").fill("A lighthouse on a cliff")
+    dialog.action("Insert").click()
+    expect(page.locator(".ai-image-field .thumbnail_img")).to_be_visible()
+    expect(page.get_by_role("button", name="Create with AI")).to_be_focused()
+    save(page)
+    assert public_picture(page, article).width > 0
+
+
+def test_who_may_not_generate_is_told_so(open_page: OpenPage, article: int) -> None:
+    page = open_page(change_page(article), user="reader")
+    expect(page.get_by_role("button", name="Create with AI")).to_have_count(0)
+    page.get_by_role("button", name="AI image", exact=True).click()
+    dialog = page.get_by_role("dialog", name="AI image")
+    expect(dialog).to_contain_text("cms_ai_images.generate")
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)

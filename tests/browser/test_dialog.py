@@ -1,0 +1,210 @@
+"""The dialog on good days and bad ones."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .axe import violations
+from .conftest import OpenPage
+from .dialog import PROMPT, Dialog
+from .site import Site, wait_until
+
+
+@pytest.fixture
+def page(open_page: OpenPage, article: int) -> Page:
+    return open_page(f"/admin/articles/article/{article}/change/")
+
+
+def count_tasks(site: Site) -> int:
+    return int(site.query("SELECT count(*) FROM cms_ai_images_generationtask")[0][0])
+
+
+def test_an_empty_prompt_is_refused_at_its_field(site: Site, page: Page) -> None:
+    before = count_tasks(site)
+    dialog = Dialog(page).open()
+    dialog.action("Generate").click()
+    expect(dialog.prompt).to_have_attribute("aria-invalid", "true")
+    expect(dialog.prompt).to_have_accessible_description(re.compile("Describe the picture first"))
+    expect(dialog.prompt).to_be_focused()
+    dialog.root.get_by_role("button", name="a red fox reading in a library").click()
+    expect(dialog.prompt).not_to_have_attribute("aria-invalid", "true")
+    assert count_tasks(site) == before
+
+
+def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.root.get_by_text("Advanced").click()
+    dialog.root.get_by_label("Seed").fill("many")
+    dialog.action("Generate").click()
+    expect(dialog.root.get_by_label("Seed")).to_be_focused()
+    expect(dialog.root.get_by_text("Give a whole number")).to_be_in_viewport(ratio=1)
+
+
+def test_what_the_server_refuses_is_shown_at_its_field(page: Page) -> None:
+    dialog = Dialog(page).open().generate("word " * 500)
+    expect(dialog.prompt).to_have_attribute("aria-invalid", "true")
+    expect(dialog.root.get_by_text("at most 2000 are possible")).to_be_visible()
+    expect(dialog.prompt).to_have_value("word " * 500)
+
+
+def test_a_double_click_makes_one_task(site: Site, page: Page) -> None:
+    before = count_tasks(site)
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.action("Generate").dblclick()
+    dialog.wait_for_pictures()
+    assert count_tasks(site) == before + 1
+
+
+def test_the_progress_is_told_in_words(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Endless model")
+    status = dialog.root.get_by_text("Drawing, step", exact=False).first
+    expect(status).to_contain_text("of 12")
+    expect(dialog.root.get_by_role("progressbar")).to_be_visible()
+    expect(dialog.action("Generate")).to_have_attribute("aria-disabled", "true")
+    dialog.action("Cancel").click()
+    expect(dialog.root.get_by_text("Cancelled. Your description is kept.").first).to_be_visible()
+    expect(dialog.prompt).to_have_value(PROMPT)
+    expect(dialog.action("Cancel")).to_be_hidden()
+
+
+def test_without_event_streams_it_asks(page: Page) -> None:
+    page.route("**/events/", lambda route: route.fulfill(status=204))
+    dialog = Dialog(page).open().generate(model="Slow model", count=1)
+    expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    dialog.wait_for_pictures()
+    expect(dialog.pictures).to_have_count(1)
+
+
+def test_closing_loses_nothing(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Slow model")
+    expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog.root).to_be_hidden()
+    dialog.open()
+    expect(dialog.action("Cancel")).to_be_visible()
+    page.reload()
+    Dialog(page, "Create with AI").open()  # another field: not its picture
+    expect(dialog.prompt).to_have_value("")
+    page.keyboard.press("Escape")
+    dialog.open()
+    expect(dialog.prompt).to_have_value(PROMPT)
+    dialog.wait_for_pictures()
+    expect(dialog.pictures).to_have_count(2)
+
+
+def test_pictures_can_be_kept_without_being_inserted_or_thrown_away(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open().generate().wait_for_pictures()
+    dialog.action("Discard").click()
+    expect(dialog.pictures).to_have_count(1)
+    dialog.action("Add to library only").click()
+    expect(dialog.root.get_by_text("Added to the media library.").first).to_be_visible()
+    states = site.query("SELECT review_state FROM cms_ai_images_generatedimage ORDER BY id DESC LIMIT 2")
+    assert sorted(states) == [("accepted",), ("discarded",)]
+    expect(page.locator(".tiptap img")).to_have_count(0)
+
+
+def test_a_failure_says_what_to_do_and_can_be_repeated(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Broken model")
+    expect(dialog.alert).to_contain_text("An administrator must mend it")
+    expect(dialog.prompt).to_have_value(PROMPT)
+    dialog.action("Try again").click()
+    expect(dialog.alert).to_contain_text("An administrator must mend it")
+
+
+def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page: Page) -> None:
+    before = count_tasks(site)
+    site.stop_worker()
+    try:
+        dialog = Dialog(page).open()
+        expect(dialog.root.get_by_role("status").first).to_contain_text("No worker")
+        dialog.prompt.fill(PROMPT)
+        dialog.action("Generate").click()
+        expect(dialog.alert).to_contain_text("Your text is kept")
+        expect(dialog.prompt).to_have_value(PROMPT)
+        assert count_tasks(site) == before
+    finally:
+        site.start_worker()
+
+
+def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.root.get_by_role("radio", name="Sepia").check()
+    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'sepia'")
+    try:
+        dialog.action("Generate").click()
+        styles = dialog.root.get_by_role("group", name="Style")
+        expect(styles).to_have_accessible_description("This style is no longer available. Please choose another one.")
+        expect(dialog.root.get_by_role("radio", name="Sepia")).to_be_focused()
+        expect(dialog.prompt).to_have_value(PROMPT)
+        assert violations(page) == []
+    finally:
+        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'sepia'")
+
+
+def test_an_article_that_was_deleted_meanwhile_is_said_to_be_gone(site: Site, page: Page, article: int) -> None:
+    dialog = Dialog(page).open()
+    site.execute("DELETE FROM articles_article WHERE id = ?", article)
+    dialog.prompt.fill(PROMPT)
+    dialog.action("Generate").click()
+    expect(dialog.alert).to_contain_text("no longer exists")
+    expect(dialog.prompt).to_have_value(PROMPT)
+
+
+def test_an_ended_session_keeps_the_text(page: Page) -> None:
+    dialog = Dialog(page).open()
+    page.context.clear_cookies()
+    dialog.prompt.fill(PROMPT)
+    dialog.action("Generate").click()
+    expect(dialog.alert).to_contain_text("Your session has ended")
+    expect(dialog.alert.get_by_role("link", name="Log in again")).to_be_visible()
+    expect(dialog.prompt).to_have_value(PROMPT)
+
+
+def test_a_server_that_is_away_keeps_the_text(page: Page) -> None:
+    dialog = Dialog(page).open()
+    page.route("**/api/v1/tasks/", lambda route: route.abort())
+    dialog.prompt.fill(PROMPT)
+    dialog.action("Generate").click()
+    expect(dialog.alert).to_contain_text("The server does not answer")
+    expect(dialog.prompt).to_have_value(PROMPT)
+    page.unroute("**/api/v1/tasks/")
+    dialog.action("Generate").click()
+    dialog.wait_for_pictures()
+
+
+def test_everything_works_with_the_keyboard_alone(site: Site, page: Page) -> None:
+    page.locator(".tiptap").focus()
+    page.get_by_role("button", name="AI image", exact=True).focus()
+    page.keyboard.press("Enter")
+    dialog = Dialog(page)
+    expect(dialog.prompt).to_be_focused()
+    dialog.root.get_by_role("group", name="Style").wait_for()
+    page.keyboard.type(PROMPT)
+    page.keyboard.press("Tab")
+    expect(dialog.root.get_by_role("radio", name="None")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.root.get_by_role("radio", name="Photo")).to_be_checked()
+    dialog.action("Generate").focus()
+    page.keyboard.press("Enter")
+    expect(dialog.pictures.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.pictures.nth(1)).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(dialog.root.get_by_label("Alternative text")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".tiptap img")).to_have_attribute("alt", PROMPT)
+    wait_until(lambda: page.evaluate("document.activeElement.closest('.tiptap') !== null"), "the editor has the focus")
+
+
+def test_control_enter_generates_from_anywhere(page: Page) -> None:
+    dialog = Dialog(page).open()
+    dialog.prompt.fill(PROMPT)
+    dialog.root.get_by_label("Model").focus()
+    page.keyboard.press("Control+Enter")
+    dialog.wait_for_pictures()

@@ -1,0 +1,74 @@
+"""The small modules on their own, loaded by the browser from the site's static files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from .conftest import OpenPage
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    return open_page("/admin/articles/article/add/")
+
+
+def evaluate(page: Page, module: str, expression: str, argument: Any = None) -> Any:
+    """The value of `expression`, in which `m` is the module and `x` the argument."""
+    code = f"async (x) => {{ const m = await import('/static/cms_ai_images/{module}'); return {expression}; }}"
+    return page.evaluate(code, argument)
+
+
+def test_a_size_is_called_by_its_usual_ratio(page: Page) -> None:
+    sizes = [[1024, 1024], [192, 128], [128, 192], [1344, 768], [768, 1344], [1000, 100]]
+    names = ["1:1", "3:2", "2:3", "16:9", "9:16", "1000 × 100"]
+    assert evaluate(page, "ratio.js", "x.map((size) => m.ratioName(...size))", sizes) == names
+
+
+TEXTS = """(() => {
+    const root = document.createElement("div");
+    for (const [name, text] of Object.entries(x.texts)) {
+        const template = document.createElement("template");
+        template.dataset.text = name;
+        template.innerHTML = text;
+        root.append(template);
+    }
+    const texts = new m.Texts(root, x.language);
+    return x.numbers.map((n) => texts.nth("line", n));
+})()"""
+
+
+def test_places_in_line_follow_the_language(page: Page) -> None:
+    english = {f"line_{form}": "{n}" + ending for form, ending in zip(FORMS, ["st", "nd", "rd", "th"], strict=True)}
+    words = {"texts": english, "language": "en", "numbers": [1, 2, 3, 4, 11, 22]}
+    assert evaluate(page, "texts.js", TEXTS, words) == ["1st", "2nd", "3rd", "4th", "11th", "22nd"]
+    german = {f"line_{form}": "Platz {n}" for form in FORMS}
+    words = {"texts": german, "language": "de", "numbers": [1, 2]}
+    assert evaluate(page, "texts.js", TEXTS, words) == ["Platz 1", "Platz 2"]
+
+
+FORMS = ["one", "two", "few", "other"]
+ORIGIN = "m.pageOrigin(document.querySelector('#id_body'), 'body')"
+
+
+def test_the_origin_of_an_object_that_is_not_saved_yet_has_no_key(page: Page) -> None:
+    origin = evaluate(page, "page_origin.js", ORIGIN)
+    assert origin == {"label": "articles.article", "object_id": "", "field": "body"}
+
+
+def test_the_origin_has_the_key_that_the_admin_quoted(page: Page) -> None:
+    page.evaluate("history.replaceState(null, '', '/admin/articles/article/a_2Fb_5Fc/change/')")
+    assert evaluate(page, "page_origin.js", ORIGIN)["object_id"] == "a/b_c"
+
+
+def test_a_form_outside_the_admin_can_say_its_origin(page: Page) -> None:
+    page.evaluate("document.querySelector('#id_body').form.dataset.aiImagesOrigin = 'shop.product:a:7'")
+    origin = evaluate(page, "page_origin.js", ORIGIN)
+    assert origin == {"label": "shop.product", "object_id": "a:7", "field": "body"}
+
+
+def test_a_page_that_says_nothing_has_no_origin(page: Page) -> None:
+    page.evaluate("document.body.className = ''")
+    assert evaluate(page, "page_origin.js", ORIGIN) is None

@@ -1,0 +1,273 @@
+"""Tasks drawn together: who is in, and that each keeps a life of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from cms_ai_images import services
+from cms_ai_images.exceptions import StorageUnavailable
+from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.storage import draft_storage
+from cms_ai_images.types import GenerationRequest, Status
+from cms_ai_images.worker import landing
+from cms_ai_images.worker.attempt import carry_out
+from cms_ai_images.worker.claiming import WINDOW, claim
+from cms_ai_images.worker.rq_worker import serve
+from cms_ai_images.worker.runtime import Runtime
+
+from .factories import make_model, make_task, make_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def model():
+    make_worker()
+    return make_model(options={"max_batch": 4})
+
+
+@pytest.fixture
+def runtime():
+    runtime = Runtime("images")
+    runtime.start()
+    yield runtime
+    runtime.stop()
+
+
+def ask(user, prompt: str = "an apple", **fields) -> GenerationTask:
+    return services.request_generation(user, GenerationRequest(prompt=prompt, **fields))
+
+
+def sha_of(task: GenerationTask) -> list[str]:
+    return list(task.images.order_by("index").values_list("sha256", flat=True))
+
+
+class TestCompanions:
+    def test_compatible_tasks_are_claimed_together_up_to_the_limit(self, author, model, runtime):
+        tasks = [make_task(author, model) for _ in range(6)]
+        claimed = claim(runtime, str(tasks[0].uuid))
+        assert [task.pk for task in claimed] == [task.pk for task in tasks[:4]]
+        assert GenerationTask.objects.filter(status=Status.QUEUED).count() == 2
+
+    def test_the_limit_counts_pictures(self, author, model, runtime):
+        first, _large, small = (make_task(author, model, num_images=count) for count in (2, 3, 2))
+        assert claim(runtime, str(first.uuid)) == [first, small]
+
+    def test_nothing_else_is_drawn_along(self, author, model, runtime):
+        first = make_task(author, model)
+        make_task(author, model, width=96)
+        make_task(author, model, steps=9)
+        make_task(author, make_model("other", options={"max_batch": 4}))
+        make_task(author, model, available_at=timezone.now() + timedelta(minutes=1))
+        make_task(author, model, status=Status.FAILED)
+        assert claim(runtime, str(first.uuid)) == [first]
+
+    def test_a_model_draws_one_task_at_a_time_unless_it_says_otherwise(self, author, runtime):
+        model = make_model()
+        tasks = [make_task(author, model) for _ in range(2)]
+        assert claim(runtime, str(tasks[0].uuid)) == tasks[:1]
+
+    def test_authors_take_turns_in_a_batch(self, author, other_author, model, runtime):
+        mine = [make_task(author, model) for _ in range(5)]
+        theirs = make_task(other_author, model)
+        assert theirs in claim(runtime, str(mine[0].uuid))
+
+    def test_a_claim_costs_the_same_however_many_wait(self, author, model, runtime, django_assert_num_queries):
+        def queries() -> int:
+            from django.test.utils import CaptureQueriesContext
+
+            first = GenerationTask.objects.filter(status=Status.QUEUED).earliest("pk")
+            with CaptureQueriesContext(connection) as context:
+                assert len(claim(runtime, str(first.uuid))) == 4
+            return len(context)
+
+        for _ in range(8):
+            make_task(author, model)
+        few = queries()
+        for _ in range(2 * WINDOW):
+            make_task(author, model)
+        assert queries() == few
+
+
+class TestDrawing:
+    def test_a_batch_draws_what_each_would_draw_alone(self, author, model):
+        alone = ask(author, "a fox", seed=5, num_images=2)
+        serve("images", burst=True)
+        again = make_task(author, model, prompt="a fox", seed=5, num_images=2)
+        other = ask(author, "a pear", seed=9)
+        serve("images", burst=True)
+        again.refresh_from_db()
+        other.refresh_from_db()
+        assert again.started_at == other.started_at or abs(again.started_at - other.started_at) < timedelta(seconds=1)
+        assert sha_of(again) == sha_of(alone)
+        assert len(sha_of(other)) == 1
+
+    def test_a_batch_takes_the_time_of_one(self, author, model, runtime):
+        model.options = {"max_batch": 4, "step_seconds": 0.1}
+        model.save()
+        tasks = [make_task(author, model, steps=5) for _ in range(4)]
+        begun = time.monotonic()
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        assert time.monotonic() - begun < 4 * 5 * 0.1
+        runtime.lander.stop()
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 4
+
+    def test_one_that_fails_fails_alone(self, author, model, runtime, settings):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1}
+        model.options = {"max_batch": 4, "fail_prompt": "poison"}
+        model.save()
+        good = [make_task(author, model) for _ in range(3)]
+        bad = make_task(author, model, prompt="a poisoned apple")
+        carry_out(runtime, claim(runtime, str(good[0].uuid)))
+        runtime.lander.stop()
+        bad.refresh_from_db()
+        assert bad.status == Status.FAILED
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
+
+    def test_a_batch_that_runs_out_of_memory_is_halved(self, author, model, runtime):
+        model.options = {"max_batch": 4, "memory": 2}
+        model.save()
+        tasks = [make_task(author, model) for _ in range(4)]
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        runtime.lander.stop()
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 4
+
+    def test_cancelling_one_disturbs_no_other(self, author, model, runtime):
+        model.options = {"max_batch": 4, "step_seconds": 0.05}
+        model.save()
+        tasks = [make_task(author, model, steps=20) for _ in range(3)]
+
+        def cancel() -> None:
+            time.sleep(0.2)
+            services.cancel(author, GenerationTask.objects.get(pk=tasks[1].pk))
+            connection.close()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        thread.join()
+        runtime.lander.stop()
+        for task in tasks:
+            task.refresh_from_db()
+        assert [task.status for task in tasks] == [Status.SUCCEEDED, Status.CANCELLED, Status.SUCCEEDED]
+        assert not tasks[1].images.exists()
+
+    def test_a_worker_that_must_go_hands_its_work_back(self, author, model, runtime):
+        model.options = {"max_batch": 4, "step_seconds": 0.05}
+        model.save()
+        tasks = [make_task(author, model, steps=100) for _ in range(2)]
+        threading.Timer(0.3, runtime.heartbeat.hand_back).start()
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        for task in tasks:
+            task.refresh_from_db()
+            assert (task.status, task.failures) == (Status.QUEUED, 0)
+
+    def test_a_lost_device_hands_the_work_back_and_asks_for_a_new_process(self, author, model, runtime):
+        model.options = {"fail": "device_lost"}
+        model.save()
+        task = make_task(author, model)
+        carry_out(runtime, claim(runtime, str(task.uuid)))
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.QUEUED, "device_lost")
+        assert runtime.must_restart
+
+
+def block_folder_of(task: GenerationTask) -> Path:
+    """Put a file where the task's draft folder should be, so that every write fails."""
+    obstacle = Path(draft_storage().path(str(task.uuid)))
+    obstacle.parent.mkdir(parents=True, exist_ok=True)
+    obstacle.touch()
+    return obstacle
+
+
+class TestLanding:
+    """Storage trouble is real here: a file lies where a folder is needed."""
+
+    def test_goes_on_beside_the_next_drawing(self, author, model, runtime, settings, monkeypatch):
+        stored = threading.Event()
+        land = landing.land
+
+        def slow_land(*args, **kwargs):
+            stored.wait(10)
+            land(*args, **kwargs)
+
+        monkeypatch.setattr("cms_ai_images.worker.lander.land", slow_land)
+        first, second = make_task(author, model, prompt="one", steps=2), make_task(author, model, prompt="two", steps=3)
+        assert carry_out(runtime, claim(runtime, str(first.uuid))) == "drawn"
+        assert carry_out(runtime, claim(runtime, str(second.uuid))) == "drawn"
+        assert GenerationTask.objects.filter(status=Status.RUNNING).count() == 2
+        stored.set()
+        runtime.lander.stop()
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 2
+
+    def test_is_tried_again_while_the_storage_fails(self, author, model, runtime):
+        task = make_task(author, model)
+        obstacle = block_folder_of(task)
+        threading.Timer(1.0, obstacle.unlink).start()
+        carry_out(runtime, claim(runtime, str(task.uuid)))
+        runtime.lander.stop()
+        task.refresh_from_db()
+        assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
+
+    def test_a_storage_that_stays_away_repeats_the_task(self, author, model, runtime, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.worker.lander.PAUSES", (0.01,))
+        task = make_task(author, model)
+        block_folder_of(task)
+        carry_out(runtime, claim(runtime, str(task.uuid)))
+        runtime.lander.stop()
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
+        assert not GeneratedImage.objects.exists()
+
+
+class TestFairness:
+    def test_a_hundred_tasks_of_one_author_do_not_hold_up_anothers_first(self, author, other_author):
+        make_worker()
+        make_model()
+        for number in range(20):
+            ask(author, f"picture {number}")
+        theirs = ask(other_author, "mine, please")
+        serve("images", burst=True)
+        theirs.refresh_from_db()
+        before = GenerationTask.objects.filter(user=author, started_at__lt=theirs.started_at).count()
+        assert before <= 3
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 21
+
+
+class TestIdenticalRequests:
+    def test_an_explicit_seed_returns_the_existing_pictures(self, author, model):
+        first = ask(author, seed=5)
+        serve("images", burst=True)
+        assert ask(author, seed=5) == first
+        assert ask(author, seed=6) != first
+
+    def test_without_a_seed_every_request_is_new(self, author, model):
+        assert ask(author) != ask(author)
+
+    def test_only_the_same_authors_pictures_are_reused(self, author, other_author, model):
+        assert ask(author, seed=5) != ask(other_author, seed=5)
+
+    def test_what_was_thrown_away_is_drawn_anew(self, author, model):
+        first = ask(author, seed=5)
+        serve("images", burst=True)
+        services.discard(author, first.images.get())
+        assert ask(author, seed=5) != first
+
+    def test_two_at_the_same_moment_run_once(self, author, model):
+        def request() -> None:
+            ask(author, seed=5)
+            connection.close()
+
+        threads = [threading.Thread(target=request) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert GenerationTask.objects.count() == 1
