@@ -220,6 +220,23 @@ class UnsafeWeights(GenerationError):
     message = _("The model “%(model)s” holds %(file)s, a format that can run code. Only safetensors files are loaded.")
 
 
+class WeightsDoNotFit(GenerationError):
+    code = "weights_do_not_fit"
+    retryable = False
+    message = _(
+        "%(file)s was made for another model than “%(model)s”: %(matched)d of its %(total)d weights fit. "
+        "An administrator must mend it."
+    )
+
+
+class ModelOptionInvalid(GenerationError):
+    code = "model_option_invalid"
+    retryable = False
+    message = _(
+        "The option “%(option)s” of the model “%(model)s” cannot be used: %(detail)s. An administrator must mend it."
+    )
+
+
 class BackendNotInstalled(GenerationError):
     code = "backend_not_installed"
     retryable = False

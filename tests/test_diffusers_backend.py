@@ -147,7 +147,7 @@ class OneAtATime(StableDiffusionPipeline):
 
 def test_pipeline_that_draws_one_picture_is_called_for_each(fresh: DiffusersBackend) -> None:
     batch = pixels(draw(fresh, num_images=2))
-    fresh.pipeline = OneAtATime(**fresh.pipeline.components, requires_safety_checker=False)
+    fresh.adopt(OneAtATime(**fresh.pipeline.components, requires_safety_checker=False))
     record = Record()
     single = pixels(draw(fresh, record, num_images=2))
     assert record.steps == [(done, 6) for done in range(1, 7)]
@@ -166,7 +166,7 @@ class OldCallback(StableDiffusionPipeline):
 
 
 def test_pipeline_with_the_old_callback_reports_and_stops(fresh: DiffusersBackend) -> None:
-    fresh.pipeline = OldCallback(**fresh.pipeline.components, requires_safety_checker=False)
+    fresh.adopt(OldCallback(**fresh.pipeline.components, requires_safety_checker=False))
     record = Record()
     draw(fresh, record)
     assert record.steps == [(1, 3), (2, 3), (3, 3)]

@@ -67,8 +67,10 @@ def test_pickles_among_the_extra_weights_are_refused(folder: Path) -> None:
     assert "style.pt" in load_fails(folder, UnsafeWeights, weights=({"file": "/loras/style.pt"},))
 
 
-def test_extra_weights_are_not_silently_left_out(folder: Path) -> None:
-    assert "extra weights" in load_fails(folder, ModelFilesMissing, weights=({"file": "style.safetensors"},))
+def test_extra_weights_that_are_not_there_are_named(folder: Path) -> None:
+    assert "no file style.safetensors" in load_fails(
+        folder, ModelFilesMissing, weights=({"file": "style.safetensors"},)
+    )
 
 
 def test_pickle_under_a_false_name_is_refused(folder: Path) -> None:

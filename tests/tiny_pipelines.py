@@ -33,6 +33,7 @@ from transformers import (
     Qwen3Model,
 )
 
+torch.set_num_threads(1)  # threads that wait for each other take longer than networks of this size
 TEXT_WIDTH = 32
 """Width of every toy text encoder's hidden states."""
 CHAT_TEMPLATE = (
@@ -214,3 +215,20 @@ def saved(pipeline: object, folder: Path) -> Path:
     """Write a pipeline as safetensors and return where."""
     pipeline.save_pretrained(folder, safe_serialization=True)  # type: ignore[attr-defined]
     return folder
+
+
+def teach_colors(vae: AutoencoderKL, steps: int = 120) -> None:
+    """Train a toy VAE's decoder until its latents mean colours, as a real one's do: random ones make patterns only."""
+    torch.manual_seed(0)
+    channels = vae.config.latent_channels
+    colors = torch.randn(channels, 3) / channels**0.5
+    optimizer = torch.optim.Adam([*vae.decoder.parameters(), *vae.post_quant_conv.parameters()], lr=1e-2)
+    for _ in range(steps):
+        shapes = torch.nn.functional.interpolate(torch.randn(4, channels, 4, 4), size=8, mode="bilinear")
+        latents = shapes + 0.5 * torch.randn(4, channels, 8, 8)
+        pictures = vae.decode(latents / vae.config.scaling_factor + (vae.config.shift_factor or 0)).sample
+        wanted = torch.tanh(torch.einsum("bchw,cr->brhw", latents, colors))
+        loss = (pictures - torch.nn.functional.interpolate(wanted, size=pictures.shape[-2:])).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()

@@ -52,8 +52,8 @@ class DummyBackend(Backend):
         error = by_code(code)
         if error is None:
             raise ValueError(f"No exception has the code {code!r}.")
-        words = dict.fromkeys(("detail", "file", "library", "extra", "known", "dtype"), "rehearsal")
-        return error(model=self.spec.slug, backend="dummy", seconds=0, **words)
+        words = dict.fromkeys(("detail", "file", "library", "extra", "known", "dtype", "option"), "rehearsal")
+        return error(model=self.spec.slug, backend="dummy", seconds=0, matched=0, total=1, **words)
 
 
 def paint(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:

@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, StepCallback
+from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory, PictureWithheld
+from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, PreviewSource, StepCallback
 
-from .drawing import StepReporter, draw, split
-from .errors import drawing_error, free_memory, loading_error
+from .batching import Shot, batch_key, halves, plan, shots_of
+from .drawing import StepReporter, draw
+from .errors import drawing_error, free_memory, is_out_of_memory, loading_error
 from .folder import inspect_folder
 from .libraries import quieten_libraries, require_libraries
 from .loading import load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
+from .previews import Previewer, fit
+from .sharing import share
 from .source import locate
+from .texts import TextCache
+from .tuning import Tuning, read_options, tune, warm_up_parameters
+from .weights import apply_weights
 
 logger = logging.getLogger(__name__)
 
 
 class DiffusersBackend(Backend):
-    """Text to image with a diffusers pipeline. Other operations can share its components by `from_pipe`.
+    """Text to image with a diffusers pipeline. `pipelines` has those of other operations, for requests with pictures.
 
     A pipeline keeps the state of a call in itself and in its scheduler: one thread at a time.
     """
 
+    supports_batches = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         self.pipeline: Any = None
+        self.texts: Any = None
+        self.previewer: Previewer | None = None
         self._device = ""
         self._revision = ""
+        self.fitting: dict[tuple[int, int], int] = {}
+        self._pipelines: dict[str, Any] = {}
 
     def load(self) -> None:
         if self.pipeline is not None:
@@ -39,34 +52,64 @@ class DiffusersBackend(Backend):
         require_libraries()
         quieten_libraries()
         try:
+            tuning = read_options(self.spec)
             path, revision = locate(self.spec)
             folder = inspect_folder(self.spec.slug, path)
             device = choose_device()
             dtype = choose_dtype(self.spec, device, folder.class_name)
             pipeline = load_pipeline(self.spec, folder, dtype)
+            apply_weights(pipeline, self.spec)
             place(pipeline, self.spec, device)
+            tune(pipeline, self.spec, tuning)
+            self.adopt(pipeline)
+            self._warm_up(tuning)
         except Exception as error:
+            self.unload()
             failure = loading_error(self.spec.slug, error)
             if failure is error:
                 raise
             if isinstance(failure, OutOfMemory):
                 free_memory(error)
             raise failure from error
-        self.pipeline, self._device, self._revision = pipeline, describe_device(device), revision
+        self._device, self._revision = describe_device(device), revision
         logger.info("%s: %s in %s on %s.", self.spec.slug, folder.class_name, dtype, self._device)
 
+    def adopt(self, pipeline: Any) -> None:
+        """Draw with this pipeline, which is where it has to be."""
+        self.previewer = fit(pipeline, self.spec.slug)
+        self.texts = TextCache(pipeline)
+        self.fitting.clear()
+        self._pipelines.clear()
+        self.pipeline = pipeline
+
+    def _warm_up(self, tuning: Tuning) -> None:
+        import torch
+
+        for parameters in warm_up_parameters(tuning):
+            with torch.inference_mode():
+                self._draw(shots_of([parameters]), StepReporter(ignore_step, steps=parameters.steps))
+        self.texts.clear()
+
+    def pipelines(self, operation: str) -> Any:
+        """The pipeline for an operation, with the weights of `pipeline`. Made at its first use."""
+        if operation not in self._pipelines:
+            self._pipelines[operation] = share(self.pipeline, self.spec, operation)
+        return self._pipelines[operation]
+
+    def batch_key(self, parameters: GenerationParameters) -> Hashable:
+        # Unequal to all others until the model, which decides, is loaded.
+        return parameters if self.pipeline is None else batch_key(self.pipeline, self.texts, parameters)
+
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
-        [parameters] = requests
-        if parameters.operation not in self.operations:
+        if any(parameters.operation not in self.operations for parameters in requests):
             raise OperationNotSupported(model=self.spec.slug)
         self.load()
         import torch
 
-        calls = len(split(self.pipeline, parameters.seeds))
-        reporter = StepReporter(on_step, steps=parameters.steps, calls=calls)
+        reporter = StepReporter(on_step, steps=requests[0].steps, previewer=self.previewer)
         try:
             with torch.inference_mode():
-                return [draw(self.pipeline, self.spec.slug, parameters, reporter)]
+                drawn = self._draw(shots_of(requests), reporter)
         except BaseException as error:
             # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
             self.pipeline.maybe_free_model_hooks()
@@ -78,11 +121,46 @@ class DiffusersBackend(Backend):
             if isinstance(failure, OutOfMemory):
                 free_memory(error)
             raise failure from error
+        lists = [[picture for shot, picture in drawn if shot.request == number] for number in range(len(requests))]
+        if not all(lists):
+            raise PictureWithheld
+        return lists
+
+    def _draw(self, shots: list[Shot], reporter: StepReporter) -> list[tuple[Shot, GeneratedPicture]]:
+        """All pictures, in as few calls as possible. A call that runs out of memory is halved, down to one picture.
+
+        What did not fit is not tried again at that size: an attempt that fails at the end costs as much as a picture.
+        """
+        size = shots[0].parameters.width, shots[0].parameters.height
+        calls = deque(plan(self.pipeline, self.texts, shots, self.fitting.get(size)))
+        drawn: list[tuple[Shot, GeneratedPicture]] = []
+        while calls:
+            call = calls.popleft()
+            reporter.begin(call, requests=shots[-1].request + 1, calls=len(calls) + 1)
+            try:
+                drawn += draw(self.pipeline, self.spec.slug, self.texts, call, reporter)
+            except Exception as error:
+                if error is reporter.stopped_by or len(call) == 1 or not is_out_of_memory(error):
+                    raise
+                self.pipeline.maybe_free_model_hooks()
+                free_memory(error)
+                calls.extendleft(reversed(halves(call)))
+                self.fitting[size] = len(calls[0])
+                logger.warning(
+                    "%s: %d pictures of %d × %d do not fit into memory; from now on at most %d at once.",
+                    self.spec.slug,
+                    len(call),
+                    *size,
+                    len(calls[0]),
+                )
+        return drawn
 
     def unload(self) -> None:
         if self.pipeline is None:
             return
-        self.pipeline = None
+        self.texts.clear()
+        self._pipelines.clear()
+        self.pipeline = self.texts = self.previewer = None
         free_memory()
 
     @property
@@ -100,3 +178,7 @@ class DiffusersBackend(Backend):
     @property
     def revision(self) -> str:
         return self._revision
+
+
+def ignore_step(step: int, total: int, previews: PreviewSource | None = None) -> None:
+    """For pictures that nobody waits for."""

@@ -1,15 +1,19 @@
-"""One request through a pipeline: seeds in, steps reported, pictures out."""
+"""One call of a pipeline: pictures to draw in, steps reported, pictures out."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cms_ai_images.exceptions import PictureBroken, PictureWithheld
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, StepCallback
+from cms_ai_images.exceptions import PictureBroken
+from cms_ai_images.types import GeneratedPicture, GenerationParameters, PreviewSource, StepCallback
+
+from .batching import Shot, takes_several
+from .previews import Frame, Previewer, foresee
+from .signatures import accepted_names
+from .texts import TextCache
 
 logger = logging.getLogger(__name__)
 
@@ -18,78 +22,93 @@ class StepReporter:
     """Turns a pipeline's callback into a `StepCallback`, and remembers what that raised.
 
     A scheduler may take more steps than were asked for (PNDM one more, Heun almost twice as many), so the total is the
-    pipeline's own count, times the number of calls that a request needs.
+    pipeline's own count, times the number of calls that are still to be made.
     """
 
-    def __init__(self, on_step: StepCallback, *, steps: int, calls: int) -> None:
+    def __init__(self, on_step: StepCallback, *, steps: int, previewer: Previewer | None = None) -> None:
         self.on_step = on_step
         self.steps = steps
-        self.calls = calls
+        self.previewer = previewer
         self.done = 0
         self.stopped_by: BaseException | None = None
 
+    def begin(self, shots: Sequence[Shot], *, requests: int, calls: int) -> None:
+        """A call begins, which draws these pictures; with it, so many calls are left."""
+        self.shots = shots
+        self.requests = requests
+        self.calls = calls
+        self.done_before = self.done
+        self.last_frame: Frame | None = None
+
     def __call__(self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         self.done += 1
+        total = self.done_before + getattr(pipeline, "num_timesteps", self.steps) * self.calls
+        previews = self._previews(pipeline.scheduler, tensors.get("latents"))
         try:
-            self.on_step(self.done, getattr(pipeline, "num_timesteps", self.steps) * self.calls)
+            self.on_step(self.done, total, previews)
         except BaseException as error:
             self.stopped_by = error
             raise
         return tensors
 
+    def _previews(self, scheduler: Any, latents: Any) -> PreviewSource | None:
+        """Nothing is computed here: most steps are not looked at, and a GPU does not wait for those."""
+        if self.previewer is None or not self.previewer.understands(latents):
+            return None
+        before, now = self.last_frame, Frame(latents=latents, index=getattr(scheduler, "step_index", None))
+        self.last_frame = now
+        return lambda: self._group(self.previewer.images(foresee(scheduler, now, before)))  # type: ignore[union-attr]
 
-def draw(pipeline: Any, model: str, parameters: GenerationParameters, reporter: StepReporter) -> list[GeneratedPicture]:
-    """All pictures of a request, in as few calls as the pipeline allows.
+    def _group(self, images: list[Any]) -> list[list[Any]]:
+        groups: list[list[Any]] = [[] for _ in range(self.requests)]
+        for shot, image in zip(self.shots, images, strict=True):
+            groups[shot.request].append(image)
+        return groups
 
-    Raises `PictureBroken` when a picture is not made of numbers, `PictureWithheld` when the model's own safety checker
-    let none through, and whatever the pipeline raises.
+
+def draw(
+    pipeline: Any, model: str, texts: TextCache, shots: Sequence[Shot], reporter: StepReporter
+) -> list[tuple[Shot, GeneratedPicture]]:
+    """Draw some pictures in one call; those that the model's own safety checker withholds are left out.
+
+    Raises `PictureBroken` when a picture is not made of numbers, and whatever the pipeline raises.
     """
-    pictures: list[GeneratedPicture] = []
-    for seeds in split(pipeline, parameters.seeds):
-        output = pipeline(**arguments(pipeline, parameters, seeds, reporter))
-        pictures += to_pictures(pipeline, model, output, parameters, seeds)
-    if not pictures:
-        raise PictureWithheld()
-    return pictures
+    output = pipeline(**arguments(pipeline, texts, shots, reporter))
+    return list(to_pictures(pipeline, model, output, shots))
 
 
-def split(pipeline: Any, seeds: list[int]) -> list[list[int]]:
-    """The seeds of each call: all at once, or one by one where a pipeline draws one picture for a prompt."""
-    return [seeds] if "num_images_per_prompt" in accepted_names(pipeline) else [[seed] for seed in seeds]
-
-
-def arguments(
-    pipeline: Any, parameters: GenerationParameters, seeds: list[int], reporter: StepReporter
-) -> dict[str, Any]:
+def arguments(pipeline: Any, texts: TextCache, shots: Sequence[Shot], reporter: StepReporter) -> dict[str, Any]:
     """What to call the pipeline with: of everything there is to say, what its signature takes.
 
     The noise is drawn on the CPU, with a generator for each picture: a seed then means the same picture on every
-    device, alone or in a batch. The prompt is a string, since Z-Image writes its template into a caller's list.
+    device, alone or in a batch.
     """
     import torch
 
+    parameters = shots[0].parameters
     width, height = canvas(pipeline, parameters)
     wishes = {
-        "prompt": parameters.prompt,
-        "negative_prompt": parameters.negative_prompt or None,
         "width": width,
         "height": height,
         "num_inference_steps": parameters.steps,
         "guidance_scale": parameters.guidance_scale,
-        "num_images_per_prompt": len(seeds),
-        "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+        "generator": [torch.Generator("cpu").manual_seed(shot.seed) for shot in shots],
         "callback_on_step_end": reporter,
         # The older way, which PixArt and a few others still have: (step, timestep, latents).
-        "callback": lambda step, timestep, latents: reporter(pipeline, step, timestep, {}),
+        "callback": lambda step, timestep, latents: reporter(pipeline, step, timestep, {"latents": latents}),
         "output_type": "np",
     }
+    if texts.is_usable and takes_several(pipeline):
+        wishes |= texts.arguments([shot.parameters for shot in shots])
+    else:
+        # Strings, of which a plan lets only equal ones into one call.
+        wishes |= {
+            "prompt": parameters.prompt,
+            "negative_prompt": parameters.negative_prompt or None,
+            "num_images_per_prompt": len(shots),
+        }
     names = accepted_names(pipeline)
     return {name: value for name, value in wishes.items() if name in names and value is not None}
-
-
-def accepted_names(pipeline: Any) -> frozenset[str]:
-    """The names of the arguments that this pipeline takes; they differ from class to class."""
-    return frozenset(inspect.signature(pipeline.__call__).parameters)
 
 
 def canvas(pipeline: Any, parameters: GenerationParameters) -> tuple[int, int]:
@@ -103,9 +122,9 @@ def canvas(pipeline: Any, parameters: GenerationParameters) -> tuple[int, int]:
 
 
 def to_pictures(
-    pipeline: Any, model: str, output: Any, parameters: GenerationParameters, seeds: list[int]
-) -> Iterator[GeneratedPicture]:
-    """The pictures of one call, cropped to the wanted size; without those that the model's safety checker withheld.
+    pipeline: Any, model: str, output: Any, shots: Sequence[Shot]
+) -> Iterator[tuple[Shot, GeneratedPicture]]:
+    """The pictures of one call, cropped to the wanted size.
 
     `output.images` is a float array of shape (pictures, height, width, 3) with values in [0, 1]. It is not taken as
     finished pictures, because those would show overflowed numbers (NaN) as an innocent black.
@@ -113,15 +132,16 @@ def to_pictures(
     import numpy as np
     from PIL import Image
 
-    withheld = getattr(output, "nsfw_content_detected", None) or [False] * len(seeds)
-    for values, seed, is_withheld in zip(output.images, seeds, withheld, strict=True):
+    withheld = getattr(output, "nsfw_content_detected", None) or [False] * len(shots)
+    for values, shot, is_withheld in zip(output.images, shots, withheld, strict=True):
         if is_withheld:
-            logger.info("%s: the safety checker withheld the picture of seed %d.", model, seed)
+            logger.info("%s: the safety checker withheld the picture of seed %d.", model, shot.seed)
             continue
         if not np.isfinite(values).all():
             raise PictureBroken(model=model, dtype=str(pipeline.dtype).removeprefix("torch."))
         image = Image.fromarray((values * 255).round().astype(np.uint8))
-        yield GeneratedPicture(image=crop(image, parameters.width, parameters.height), seed=seed)
+        image = crop(image, shot.parameters.width, shot.parameters.height)
+        yield shot, GeneratedPicture(image=image, seed=shot.seed)
 
 
 def crop(image: Any, width: int, height: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cms_ai_images.exceptions import ModelFilesMissing, UnsafeWeights
 from cms_ai_images.types import ModelSpec
@@ -17,7 +18,7 @@ def locate(spec: ModelSpec) -> tuple[Path, str]:
     Raises `ModelFilesMissing` when there is no such folder or the hub does not give the files, `UnsafeWeights` for
     pickles.
     """
-    refuse_extra_weights(spec)
+    refuse_pickled_weights(spec)
     path = Path(spec.source).expanduser()
     if not path.is_dir() and not is_path(spec.source):
         snapshot = download(spec)
@@ -46,11 +47,34 @@ def download(spec: ModelSpec) -> Path:
         raise ModelFilesMissing(model=spec.slug, detail=f"{spec.source}: {summary(root_cause(error))}") from error
 
 
-def refuse_extra_weights(spec: ModelSpec) -> None:
-    """A pickle is named as such; other extra weights are not loaded yet, and leaving them out would be a lie."""
+def locate_weights(spec: ModelSpec, entry: dict[str, Any]) -> Path:
+    """The file of one entry of `spec.weights`: in a folder, by itself, or in a hub repository.
+
+    Raises `UnsafeWeights` for anything but safetensors, and `ModelFilesMissing`.
+    """
+    import httpx
+    from huggingface_hub import hf_hub_download
+
+    source, file = str(entry.get("source", "")), str(entry.get("file", ""))
+    name = file or source
+    if not name.endswith(".safetensors"):
+        error = UnsafeWeights if is_pickle(name) else ModelFilesMissing
+        raise error(model=spec.slug, file=name, detail=f"{name or 'extra weights'}: not a safetensors file")
+    path = Path(source, file).expanduser()
+    if path.is_file():
+        return path
+    if not source or not file or is_path(source):
+        raise ModelFilesMissing(model=spec.slug, detail=f"no file {path}")
+    try:
+        return Path(hf_hub_download(source, file, revision=entry.get("revision") or None))
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        detail = f"{source}/{file}: {summary(root_cause(error))}"
+        raise ModelFilesMissing(model=spec.slug, detail=detail) from error
+
+
+def refuse_pickled_weights(spec: ModelSpec) -> None:
+    """Raise `UnsafeWeights` before anything is downloaded for a model whose extra weights would be refused later."""
     for entry in spec.weights:
         for value in entry.values():
             if isinstance(value, str) and is_pickle(value):
                 raise UnsafeWeights(model=spec.slug, file=value)
-    if spec.weights:
-        raise ModelFilesMissing(model=spec.slug, detail="extra weights cannot be loaded by this version")
