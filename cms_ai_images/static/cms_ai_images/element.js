@@ -158,6 +158,7 @@ export class AIImageDialogElement extends HTMLElement {
   /** Ask for everything that may have changed since the dialog was last open. */
   async #refresh() {
     this.#showAlert(null);
+    this.compose.clearErrors(); // the choices are fetched anew, so what was wrong with the old ones is over
     const { api } = this;
     const answers = [api.health(), api.presets(), api.models(), api.openTasks(this.#origin)];
     const [health, presets, models, tasks] = await Promise.allSettled(answers);
