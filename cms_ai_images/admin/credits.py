@@ -65,6 +65,7 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "account", "kind", "amount", "model_label", "operation", "note", "created_by"]
     list_filter = ["kind"]
     list_select_related = ["account__user", "account__group", "created_by"]
+    autocomplete_fields = ["account"]
     search_fields = ["=task_uuid", "^account__user__username"]
     form = CreditEntryForm
     fieldsets = [

@@ -60,11 +60,11 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         "short_prompt",
         "status",
         "user",
+        "created_at",
         "model_label",
         "preset_label",
         "operation",
         "attempt",
-        "created_at",
     ]
     list_filter = ["status", "operation", ("model", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["user"]
