@@ -18,7 +18,7 @@ MAX_BATCH = 8
 
 def queue_efficiency(site: Site) -> Result:
     """Pictures per second through the whole path, divided by those of a bare `pipe()` loop."""
-    size, steps, count, rounds = (64, 2, 3, 1) if site.quick else (256, 20, 12, 5)
+    size, steps, count, rounds = (64, 2, 3, 1) if site.quick else (256, 20, 6, 11)
     model = tiny_model(site, "tiny", size, steps)
     warm_up(site, model)
     site.rivals.seconds("bare", 1, **arguments(size, steps))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-CHANNELS = [32, 64]
+CHANNELS = [40, 80]
 """Of the UNet; it decides how long a step takes."""
 
 
