@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
@@ -103,6 +104,7 @@ def fill(model: GenerationModel, rows: int, user_id: int) -> None:
                 model_label=model.label,
                 request=request,
                 parameters=parameters,
+                fingerprint=uuid4().hex,
                 pool=model.pool,
             )
             for _ in range(rows - present)

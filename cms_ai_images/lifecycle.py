@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from cms_ai_images import progress
@@ -57,19 +56,26 @@ def transition(
 
 
 def claim(task: GenerationTask, *, worker_id: int, lease: datetime, deadline: datetime) -> bool:
-    """Take a queued task whose time has come. The attempt grows, which fences every earlier claim off."""
+    """Take a queued task whose time has come. The attempt grows, which fences every earlier claim off.
+
+    The task is as it was read, or it is not taken: `attempt` and `charge_round` tell. So what the claim changes is
+    known, and the task need not be read again.
+    """
     now = timezone.now()
-    return transition(
-        task,
-        Status.RUNNING,
-        guard={"available_at__lte": now},
-        worker_id=worker_id,
-        attempt=F("attempt") + 1,
-        lease_expires_at=lease,
-        deadline_at=deadline,
-        started_at=now,
-        cancel_requested_at=None,
-    )
+    claimed: dict[str, Any] = {
+        "worker_id": worker_id,
+        "attempt": task.attempt + 1,
+        "lease_expires_at": lease,
+        "deadline_at": deadline,
+        "started_at": now,
+        "cancel_requested_at": None,
+    }
+    as_read = {"available_at__lte": now, "attempt": task.attempt, "charge_round": task.charge_round}
+    if not transition(task, Status.RUNNING, guard=as_read, **claimed):
+        return False
+    for name, value in {"status": Status.RUNNING, **claimed}.items():
+        setattr(task, name, value)
+    return True
 
 
 def extend_lease(fence: Fence, *, lease: datetime, deadline: datetime | None = None) -> bool:

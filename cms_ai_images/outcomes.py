@@ -47,16 +47,7 @@ def failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> Status |
     }
     if error.retryable and failures < conf.get("MAX_FAILURES"):
         available_at = timezone.now() + timedelta(seconds=_pause(failures))
-        again = lifecycle.transition(
-            task,
-            Status.QUEUED,
-            source=Status.RUNNING,
-            fence=fence,
-            worker=None,
-            available_at=available_at,
-            **reason,
-        )
-        return Status.QUEUED if again else None
+        return _queue_again(task, fence, available_at=available_at, **reason)
     with transaction.atomic():
         if not lifecycle.transition(task, Status.FAILED, fence=fence, **reason):
             return None
@@ -74,9 +65,19 @@ def cancelled(task: GenerationTask, fence: Fence | None = None) -> bool:
     return True
 
 
-def handed_back(task: GenerationTask, fence: Fence) -> bool:
-    """A worker that must stop returns its task; that is nobody's failure."""
-    return lifecycle.transition(task, Status.QUEUED, source=Status.RUNNING, fence=fence, worker=None)
+def handed_back(task: GenerationTask, fence: Fence) -> Status | None:
+    """A worker that must stop returns its task; that is nobody's failure. Returns as `failed` does."""
+    return _queue_again(task, fence)
+
+
+def _queue_again(task: GenerationTask, fence: Fence, **changes: Any) -> Status | None:
+    """Back to the queue, unless its owner has cancelled it in the meantime: the next claim would forget that."""
+    guard = {"cancel_requested_at": None}
+    if lifecycle.transition(
+        task, Status.QUEUED, source=Status.RUNNING, fence=fence, guard=guard, worker=None, **changes
+    ):
+        return Status.QUEUED
+    return Status.CANCELLED if cancelled(task, fence) else None
 
 
 def _pause(failures: int) -> float:

@@ -46,39 +46,42 @@ def channel(uuid: UUID) -> str:
     return f"ai-images:events:{uuid}"
 
 
-Step = tuple[UUID, Progress, bytes | None]
-"""A task, how far it is, and a small JPEG of it where one is due."""
+Step = tuple[UUID, Progress, list[bytes]]
+"""A task, how far it is, and a small JPEG of each of its pictures where they are due."""
 
 
 def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
     """Say how far the tasks of a batch are, in one round trip. Returns those whose cancellation was asked for."""
     try:
         with get_redis(pool).pipeline(transaction=False) as pipe:
-            for uuid, progress, preview in steps:
-                _publish(pipe, uuid, progress, preview)
-            for uuid, _progress, _preview in steps:
+            for uuid, progress, previews in steps:
+                _publish(pipe, uuid, progress, previews)
+            for uuid, _progress, _previews in steps:
                 pipe.exists(_cancel_key(uuid))
             asked = pipe.execute()[-len(steps) :] if steps else []
     except RedisError as error:
         logger.warning("Progress of %d tasks could not be published: %s", len(steps), error)
         return set()
-    return {uuid for (uuid, _progress, _preview), cancel in zip(steps, asked, strict=True) if cancel}
+    return {uuid for (uuid, _progress, _previews), cancel in zip(steps, asked, strict=True) if cancel}
 
 
-def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, preview: bytes | None) -> None:
+def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, previews: list[bytes]) -> None:
     ttl = conf.get("PROGRESS_TTL_SECONDS")
     pipe.hset(_key(uuid), mapping={"attempt": progress.attempt, "step": progress.step, "total": progress.total})
     pipe.expire(_key(uuid), ttl)
-    if preview is not None:
-        pipe.set(_preview_key(uuid), preview, ex=ttl)
-    notice = {"event": "progress", "step": progress.step, "total": progress.total, "preview": preview is not None}
+    if previews:
+        pipe.hset(_preview_key(uuid), mapping=dict(enumerate(previews)))
+        pipe.expire(_preview_key(uuid), ttl)
+    notice = {"event": "progress", "step": progress.step, "total": progress.total, "previews": len(previews)}
+    if progress.eta_seconds is not None:
+        notice["eta_seconds"] = progress.eta_seconds
     pipe.publish(channel(uuid), json.dumps(notice))
 
 
-def read_preview(pool: str, uuid: UUID) -> bytes | None:
-    """The latest small JPEG of a running task; `None` where there is none or Redis is away."""
+def read_preview(pool: str, uuid: UUID, index: int) -> bytes | None:
+    """The latest small JPEG of one of a running task's pictures; `None` where there is none or Redis is away."""
     try:
-        preview = get_redis(pool).get(_preview_key(uuid))
+        preview = get_redis(pool).hget(_preview_key(uuid), str(index))
     except RedisError as error:
         logger.warning("The preview of task %s could not be read: %s", uuid, error)
         return None

@@ -227,8 +227,9 @@ class PictureDetails:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a running attempt is, as its worker last said."""
+    """How far a running attempt is, as its worker last said; `eta_seconds` where it could tell."""
 
     attempt: int
     step: int
     total: int
+    eta_seconds: int | None = None

@@ -165,6 +165,7 @@ class TestOwnership:
         image = make_image(author)
         uuid = image.task.uuid
         gets = [url("task-detail", uuid), url("image-file", image.uuid), url("image-preview", image.uuid)]
+        gets.append(url("task-preview", uuid, 0))
         posts = [url("task-cancel", uuid), url("task-retry", uuid)]
         posts += [url("image-accept", image.uuid), url("image-discard", image.uuid)]
         for path in gets:

@@ -64,8 +64,8 @@ async def test_tells_each_change_and_each_step_and_ends(author):
     assert (name, data["status"]) == ("task", "running")
 
     step = Progress(attempt=fence.attempt, step=2, total=8)
-    await sync_to_async(progress.publish_steps)(task.pool, [(task.uuid, step, None)])
-    assert await events.next() == ("progress", {"step": 2, "total": 8, "preview": False})
+    await sync_to_async(progress.publish_steps)(task.pool, [(task.uuid, step, [])])
+    assert await events.next() == ("progress", {"step": 2, "total": 8, "previews": 0})
 
     await sync_to_async(lifecycle.transition)(task, Status.SUCCEEDED, fence=fence)
     name, data = await events.next()

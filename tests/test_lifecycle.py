@@ -66,6 +66,23 @@ def test_a_claim_is_exclusive_and_grows_the_attempt():
     assert task.fence == first
 
 
+def test_a_claim_tells_what_it_wrote_without_reading_again():
+    task = make_task()
+    now = timezone.now()
+    assert lifecycle.claim(task, worker_id=make_worker().pk, lease=now, deadline=now)
+    stored = GenerationTask.objects.get()
+    assert all(getattr(task, field.attname) == getattr(stored, field.attname) for field in task._meta.concrete_fields)
+
+
+@pytest.mark.parametrize("changed", ["attempt", "charge_round"])
+def test_a_task_that_has_lived_on_since_it_was_read_is_not_taken(changed):
+    task = make_task()
+    GenerationTask.objects.filter(pk=task.pk).update(**{changed: 2})
+    now = timezone.now()
+    assert not lifecycle.claim(task, worker_id=make_worker().pk, lease=now, deadline=now)
+    assert GenerationTask.objects.get().status == Status.QUEUED
+
+
 def test_a_task_cannot_be_claimed_before_its_time():
     task = make_task()
     GenerationTask.objects.filter(pk=task.pk).update(available_at=timezone.now() + timedelta(minutes=1))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
@@ -218,6 +220,30 @@ class TestFailure:
         work()
         task.refresh_from_db()
         assert task.status == Status.SUCCEEDED
+
+
+def test_previews_and_times_are_told_while_it_is_drawn(author, model, runtime, settings, client):
+    settings.CMS_AI_IMAGES = {"PREVIEW_SECONDS": 0}
+    slow_down(model, 0.05)
+    task = ask(author, steps=20, num_images=2)
+    (claimed,) = claim(runtime, str(task.uuid))
+    thread = threading.Thread(target=lambda: (carry_out(runtime, [claimed]), connection.close()))
+    thread.start()
+    client.force_login(author)
+    address = reverse("cms_ai_images:task-detail", args=[task.uuid])
+    while not (detail := client.get(address).json())["progress"] or detail["progress"]["step"] < 3:
+        assert detail["status"] == "running"
+    assert detail["eta_seconds"] is not None
+    assert len(detail["preview_urls"]) == 2
+    for preview_url in detail["preview_urls"]:
+        response = client.get(preview_url)
+        assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+        assert max(Image.open(io.BytesIO(response.content)).size) <= 128
+    assert client.get(reverse("cms_ai_images:task-preview", args=[task.uuid, 9])).status_code == 204
+    thread.join()
+    runtime.lander.stop()
+    detail = client.get(address).json()
+    assert (detail["status"], detail["preview_urls"]) == ("succeeded", [])
 
 
 class TestStopping:

@@ -102,7 +102,7 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
         "position": position,
         "eta_seconds": queue.eta(task, position, step),
         "progress": {"step": step.step, "total": step.total} if step else None,
-        "preview_url": _url("task-preview", task.uuid) if running else None,
+        "preview_urls": _preview_urls(task) if running else [],
         "error": _error_json(task),
         "origin": _origin_json(task),
         "images": [image_json(image, task) for image in sorted(task.images.all(), key=lambda image: image.index)],
@@ -154,6 +154,13 @@ def _thumbnail_url(filer_image: Any) -> str:
         return str(filer_image.file.get_thumbnail(THUMBNAIL).url)
     except (EasyThumbnailsError, OSError):
         return str(filer_image.url)
+
+
+def _preview_urls(task: GenerationTask) -> list[str]:
+    """Where small pictures of what is being drawn are, while it is being drawn."""
+    return [
+        reverse("cms_ai_images:task-preview", args=[task.uuid, index]) for index in range(task.parameters["num_images"])
+    ]
 
 
 def _error_json(task: GenerationTask) -> dict[str, str] | None:

@@ -98,12 +98,12 @@ class TaskRetryView(AIImagesView):
 
 
 class TaskPreviewView(AIImagesView):
-    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
-        """A small JPEG of what is being drawn; 204 before there is one."""
+    def get(self, request: Request, uuid: UUID, index: int) -> HttpResponseBase:
+        """A small JPEG of a picture that is being drawn; 204 before there is one."""
         task = GenerationTask.objects.filter(uuid=uuid, user=request.user.pk).only("pool", "uuid").first()
         if task is None:
             raise NotFound
-        preview = progress.read_preview(task.pool, task.uuid)
+        preview = progress.read_preview(task.pool, task.uuid, index)
         if preview is None:
             return HttpResponse(status=204)
         return HttpResponse(preview, content_type="image/jpeg", headers={"Cache-Control": "no-store"})

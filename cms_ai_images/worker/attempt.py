@@ -21,6 +21,9 @@ from cms_ai_images.worker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
+DRAWN = "drawn"
+"""The outcome of a task whose pictures the landing thread has."""
+
 
 def carry_out(runtime: Runtime, tasks: list[GenerationTask]) -> str:
     """Draw claimed tasks and hand their pictures to the landing thread. Returns the first one's outcome in a word.
@@ -29,23 +32,30 @@ def carry_out(runtime: Runtime, tasks: list[GenerationTask]) -> str:
     """
     members = join(runtime.heartbeat, tasks)
     try:
-        backend = _ready(runtime, members)
-        _draw(runtime, backend, members)
+        _try(runtime, members)
+    finally:
+        # After a database error nothing can be written: the leases must end by themselves, and the reconciler decides.
+        for member in members:
+            if member.ended != DRAWN:
+                runtime.heartbeat.release(member.hold)
+    first = members[0]
+    if first.error is not None and first.ended.startswith(FAILED):
+        raise first.error
+    return first.ended
+
+
+def _try(runtime: Runtime, members: list[Member]) -> None:
+    """Draw what can be drawn and end the attempt of the others. Lets database errors through, and nothing else."""
+    try:
+        _draw(runtime, _ready(runtime, members), members)
     except BatchOver:
         pass
     except DatabaseError:
-        # Nothing can be written now. The leases end by themselves and the reconciler decides.
-        for member in members:
-            runtime.heartbeat.release(member.hold)
         raise
     except Exception as error:  # noqa: BLE001 - whatever a library raises ends the attempt, never the worker
         for member in members:
             if not member.ended:
                 leave(runtime.heartbeat, member, error)
-    first = members[0]
-    if first.error is not None and first.ended.startswith(FAILED):
-        raise first.error
-    return first.ended
 
 
 def _ready(runtime: Runtime, members: list[Member]) -> Backend:
@@ -99,7 +109,7 @@ def _hand_over(runtime: Runtime, backend: Backend, member: Member, pictures: lis
     except LeaseLost as error:
         leave(runtime.heartbeat, member, error)
         return
-    member.ended = "drawn"
+    member.ended = DRAWN
     runtime.lander.submit(Landing(member=member, pictures=pictures, model_revision=backend.revision))
 
 

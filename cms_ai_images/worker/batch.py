@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 
 from cms_ai_images import progress
 from cms_ai_images.exceptions import AIImagesError
@@ -63,13 +64,15 @@ class Steps:
         self.heartbeat = heartbeat
         self.members = members
         self.previews = Previews()
+        self.begun = time.monotonic()
 
     def __call__(self, step: int, total: int, previews: PreviewSource | None = None) -> None:
         """Publish progress, then let go of members that must stop. Raises `BatchOver` when none is left."""
-        pictures = self.previews.due(step, total, previews)
+        pictures = self.previews.due(step, total, previews) or [[] for _ in self.members]
+        eta = round((time.monotonic() - self.begun) / step * (total - step))
         steps = [
-            (member.task.uuid, Progress(attempt=member.fence.attempt, step=step, total=total), picture)
-            for member, picture in zip(self.members, pictures or [None] * len(self.members), strict=True)
+            (member.task.uuid, Progress(attempt=member.fence.attempt, step=step, total=total, eta_seconds=eta), small)
+            for member, small in zip(self.members, pictures, strict=True)
             if not member.ended
         ]
         unwanted = progress.publish_steps(self.members[0].task.pool, steps)

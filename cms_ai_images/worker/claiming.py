@@ -85,9 +85,6 @@ def _by_turns(tasks: Iterable[GenerationTask]) -> Iterator[GenerationTask]:
 def _take(runtime: Runtime, tasks: list[GenerationTask], deadline: datetime) -> list[GenerationTask]:
     """Claim each; those that somebody else was faster with are left out."""
     lease = timezone.now() + timedelta(seconds=conf.get("LEASE_SECONDS"))
-    taken = []
-    for task in tasks:
-        if lifecycle.claim(task, worker_id=runtime.worker.pk, lease=lease, deadline=deadline):
-            task.refresh_from_db()
-            taken.append(task)
-    return taken
+    return [
+        task for task in tasks if lifecycle.claim(task, worker_id=runtime.worker.pk, lease=lease, deadline=deadline)
+    ]

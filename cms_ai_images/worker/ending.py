@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 FAILED = "failed: "
 """How the outcome of a task begins that failed for good."""
+CANCELLED = "cancelled"
 
 
 def end(task: GenerationTask, fence: Fence, error: Exception) -> str:
@@ -28,10 +29,9 @@ def end(task: GenerationTask, fence: Fence, error: Exception) -> str:
         outcome = "lease lost, result dropped"
     elif isinstance(error, TaskCancelled):
         outcomes.cancelled(task, fence)
-        outcome = "cancelled"
+        outcome = CANCELLED
     elif isinstance(error, WorkerStopping):
-        outcomes.handed_back(task, fence)
-        outcome = "handed back"
+        outcome = CANCELLED if outcomes.handed_back(task, fence) == Status.CANCELLED else "handed back"
     else:
         outcome = _failed(task, fence, as_ai_images_error(error))
     logger.warning("Task %s, attempt %d: %s", task.uuid, fence.attempt, outcome, exc_info=_unexpected(error))
@@ -51,6 +51,8 @@ def _failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> str:
     status = outcomes.failed(task, fence, error)
     if status is None:
         return "lease lost"
+    if status == Status.CANCELLED:
+        return CANCELLED
     return f"{error.code}, will be repeated" if status == Status.QUEUED else f"{FAILED}{error.code}"
 
 

@@ -37,9 +37,19 @@ class Heartbeat(threading.Thread):
             except DatabaseError as error:
                 logger.warning("A heartbeat could not be written: %s", error)
                 connection.close()
-            if also := self.also:
-                also()
+            except Exception:
+                logger.exception("A heartbeat failed and will be repeated")
+                connection.close()
+            self._tell_rq()
         connection.close()
+
+    def _tell_rq(self) -> None:
+        """Whatever goes wrong there must not end the thread: the leases depend on it."""
+        if also := self.also:
+            try:
+                also()
+            except Exception:
+                logger.exception("RQ could not be told that its job goes on")
 
     def beat(self) -> None:
         """Say that this worker lives, and extend what it holds."""

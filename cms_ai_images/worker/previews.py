@@ -17,15 +17,15 @@ class Previews:
     def __init__(self) -> None:
         self._next = time.monotonic() + conf.get("PREVIEW_SECONDS")
 
-    def due(self, step: int, total: int, source: PreviewSource | None) -> list[bytes | None] | None:
-        """One JPEG for each request of the batch (of its first picture), or `None` when it is not the time.
+    def due(self, step: int, total: int, source: PreviewSource | None) -> list[list[bytes]]:
+        """The JPEGs of each request of the batch, one for each of its pictures; empty when it is not the time.
 
         The first step shows noise and the last one is followed by the picture itself.
         """
         if source is None or step in (1, total) or time.monotonic() < self._next:
-            return None
+            return []
         self._next = time.monotonic() + conf.get("PREVIEW_SECONDS")
-        return [_jpeg(pictures[0]) if pictures else None for pictures in source()]
+        return [[_jpeg(picture) for picture in pictures] for pictures in source()]
 
 
 def _jpeg(picture: Image.Image) -> bytes:

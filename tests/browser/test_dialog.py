@@ -65,6 +65,8 @@ def test_the_progress_is_told_in_words(page: Page) -> None:
     status = dialog.root.get_by_text("Drawing, step", exact=False).first
     expect(status).to_contain_text("of 12")
     expect(dialog.root.get_by_role("progressbar")).to_be_visible()
+    expect(status).to_contain_text("about")
+    expect(dialog.root.locator(".waiting img")).to_have_count(2)
     expect(dialog.action("Generate")).to_have_attribute("aria-disabled", "true")
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled. Your description is kept.").first).to_be_visible()

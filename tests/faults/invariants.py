@@ -12,6 +12,7 @@ from django.db.models import Sum
 from filer.models import File
 from PIL import Image
 
+from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.library import drafts
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask
 from cms_ai_images.types import ReviewState, Status
@@ -55,19 +56,25 @@ def _pictures(task: GenerationTask) -> Iterator[str]:
     if [image.index for image in images] != list(range(expected)):
         yield f"{expected} pictures expected, indexes are {[image.index for image in images]}"
     for image in images:
-        if image.review_state == ReviewState.DRAFT:
-            data = drafts.read(image)
-            drafts.read(image, preview=True)
-        elif image.filer_image is not None:
-            with image.filer_image.file.storage.open(image.filer_image.file.name) as file:
-                data = file.read()
-        else:
-            yield f"picture {image.index} is {image.review_state} and nowhere"
+        try:
+            with Image.open(BytesIO(_bytes(image))) as picture:
+                picture.load()
+                size = picture.size
+        except (AIImagesError, OSError) as error:
+            yield f"picture {image.index} ({image.review_state}) cannot be read: {error}"
             continue
-        with Image.open(BytesIO(data)) as picture:
-            picture.load()
-            if picture.size != (task.parameters["width"], task.parameters["height"]):
-                yield f"picture {image.index} has the size {picture.size}"
+        if size != (task.parameters["width"], task.parameters["height"]):
+            yield f"picture {image.index} has the size {size}"
+
+
+def _bytes(image: GeneratedImage) -> bytes:
+    """The picture as it is in the library, or as a draft, which has a preview beside it."""
+    if image.filer_image is not None:
+        with image.filer_image.file.storage.open(image.filer_image.file.name) as file:
+            return bytes(file.read())
+    with Image.open(BytesIO(drafts.read(image, preview=True))) as preview:
+        preview.load()
+    return drafts.read(image)
 
 
 def _landed(task: GenerationTask) -> Iterator[str]:

@@ -192,6 +192,8 @@ export class AIImageDialogElement extends HTMLElement {
       onTask: (latest) => this.#onTask(latest),
       onProgress: (progress) => {
         this.#progress = progress;
+        const urls = this.#task.preview_urls.slice(0, progress.previews ?? 0);
+        this.gallery.preview(urls.map((url) => `${url}?step=${progress.step}`));
         this.#renderStatus();
       },
       onProblem: (problem) => this.#showAlert(problem),

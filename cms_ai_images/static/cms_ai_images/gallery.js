@@ -39,6 +39,18 @@ export class Gallery {
     this.onChoose(null);
   }
 
+  /** What is being drawn, small and blurred, in the boxes that wait for it. */
+  preview(urls) {
+    if (this.#images.length) return;
+    urls.forEach((url, index) => {
+      const box = this.boxes.children[index];
+      const picture = make("img", { alt: "" });
+      // Shown when it is there, so that the box does not flicker from one to the next.
+      picture.addEventListener("load", () => box?.isConnected && box.replaceChildren(picture));
+      picture.src = url;
+    });
+  }
+
   /** The pictures of a task that can be chosen; the first is, or the one that was chosen before. */
   show(images) {
     const before = this.chosen?.id;

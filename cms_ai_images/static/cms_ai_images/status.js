@@ -2,9 +2,23 @@
 import { setText } from "./dom.js";
 
 const REPEAT_PAUSE = 8000;
+const SHORTEST_TIME = 3; // seconds; less is not worth reading
+const MINUTE = 90; // seconds from which on minutes are told
+const TIMED = /^(waiting|drawing)/;
 
 /** @returns {{kind: string, text: string}} `kind` changes when the news is of another sort, not with every step. */
 export function statusOf(task, progress, texts) {
+  const status = withoutTime(task, progress, texts);
+  const seconds = progress?.eta_seconds ?? task.eta_seconds;
+  if (!seconds || seconds < SHORTEST_TIME || !TIMED.test(status.kind)) return status;
+  const text =
+    seconds < MINUTE
+      ? texts.get("about_seconds", { status: status.text, n: seconds })
+      : texts.get("about_minutes", { status: status.text, n: Math.round(seconds / 60) });
+  return { ...status, text };
+}
+
+function withoutTime(task, progress, texts) {
   if (task.cancel_requested) return { kind: "cancelling", text: texts.get("cancelling") };
   if (task.status === "queued") {
     const { position } = task;
