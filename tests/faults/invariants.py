@@ -15,7 +15,7 @@ from PIL import Image
 from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.library import drafts
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask
-from cms_ai_images.types import ReviewState, Status
+from cms_ai_images.types import Status
 
 NAMES = (
     "every task ends in a final state, and is known why",

@@ -11,7 +11,7 @@ from django.conf import settings
 from tests.services import child_environment
 
 
-@pytest.mark.parametrize(("database", "runs"), [("postgresql", 8), ("sqlite", 4)])
+@pytest.mark.parametrize(("database", "runs"), [("postgresql", 7), ("sqlite", 3)])
 def test_bad_days_lose_nothing(database, runs):
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", f"--runs={runs}", f"--database={database}", "--quick"],

@@ -1,0 +1,157 @@
+"""The small variational autoencoder: 4 x 4 pixels become one latent cell of 4 numbers.
+
+Four numbers, because the inpainting pipeline of the family takes no other count; 4 x 4 pixels, because at 8 x 8 that
+few numbers leave the pictures blurred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from torch.nn import functional as F
+
+from .budget import Budget, Every
+
+LATENT_CHANNELS = 4
+DOWNSCALE = 4
+PEAK = 1.2e-3
+CLOSENESS = 2e-4  # weight of the divergence from a normal distribution: just enough to keep the latents small
+
+
+def make_vae(side: int) -> AutoencoderKL:
+    """Few channels at full size, where a CPU is bound by memory, and more below."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 48, 128),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        sample_size=side,
+        mid_block_add_attention=False,
+        force_upcast=False,
+    )
+
+
+def to_tensor(pictures: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 (n, h, w, 3) to float (n, 3, h, w) in -1..1."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+def _edges(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x[..., 1:, :] - x[..., :-1, :], x[..., :, 1:] - x[..., :, :-1]
+
+
+def picture_loss(drawn: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Absolute difference of the pixels and, so that outlines stay sharp, of their slopes at two sizes."""
+    loss = F.l1_loss(drawn, wanted)
+    for _ in range(2):
+        for a, b in zip(_edges(drawn), _edges(wanted), strict=True):
+            loss = loss + 0.7 * F.l1_loss(a, b)
+        drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)
+    return loss
+
+
+def _crops(pictures: np.ndarray, batch: int, crop: int, rng: np.random.Generator) -> np.ndarray:
+    """Random squares of ``crop`` pixels, half of them mirrored."""
+    side = pictures.shape[1]
+    out = np.empty((batch, crop, crop, 3), np.uint8)
+    for row in range(batch):
+        y, x = rng.integers(0, side - crop + 1, 2)
+        square = pictures[rng.integers(len(pictures)), y : y + crop, x : x + crop]
+        out[row] = square[:, ::-1] if rng.random() < 0.5 else square
+    return out
+
+
+def train_vae(
+    pictures: np.ndarray, work: Path, minutes: float, device: torch.device, batch: int, log: Callable[[str], None]
+) -> AutoencoderKL:
+    """Train for a time on crops of half the side; the state is kept in ``work`` and continued from."""
+    side = pictures.shape[1]
+    vae = make_vae(side).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=1e-4)
+    path, step, used = work / "vae.pt", 0, 0.0
+    if path.exists():
+        state = torch.load(path, map_location=device)
+        vae.load_state_dict(state["vae"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, used = state["step"], state["used"]
+        log(f"vae goes on from step {step}")
+    first = step
+    budget, saving, saying = Budget(minutes, used), Every(120), Every(20)
+    rng = np.random.default_rng([step, 7])
+    # Compiling takes minutes on a CPU and gains little there.
+    through = torch.compile(_through) if device.type == "cuda" else _through
+    while budget.progress < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = budget.learning_rate(PEAK)
+        wanted = to_tensor(_crops(pictures, batch, side // 2, rng), device)
+        with torch.autocast(device.type, torch.bfloat16):
+            drawn, divergence = through(vae, wanted)
+        loss = picture_loss(drawn.float(), wanted)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + CLOSENESS * divergence).backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        if saying.due():
+            log(f"vae step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, kl {divergence.item():.2f}")
+        if saving.due():
+            _save(path, vae, optimizer, step, budget.used)
+            contact_sheet(vae, pictures[:32], work / "vae.png")
+    if step > first:
+        _save(path, vae, optimizer, step, budget.used)
+        contact_sheet(vae, pictures[:32], work / "vae.png")
+    return vae.eval()
+
+
+def _through(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pictures encoded and decoded, and how far the latents are from a normal distribution."""
+    posterior = vae.encode(pictures).latent_dist
+    mean, log_variance = posterior.mean.float(), posterior.logvar.float()
+    return vae.decode(posterior.sample()).sample, 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+
+
+def _save(path: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int, used: float) -> None:
+    draft = path.with_suffix(".part")
+    torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "used": used}, draft)
+    draft.replace(path)
+
+
+@torch.no_grad()
+def encode_all(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> tuple[torch.Tensor, float]:
+    """The latents of all pictures scaled to a deviation of one, and the factor that did it."""
+    vae = vae.eval().to(device)
+    parts = []
+    for start in range(0, len(pictures), 64):
+        with torch.autocast(device.type, torch.bfloat16):
+            mean = vae.encode(to_tensor(pictures[start : start + 64], device)).latent_dist.mean
+        parts.append(mean.float().cpu())
+    latents = torch.cat(parts)
+    factor = 1.0 / latents.std().item()
+    return (latents * factor).half(), factor
+
+
+@torch.no_grad()
+def contact_sheet(vae: AutoencoderKL, pictures: np.ndarray, path: Path) -> None:
+    """Rows of pictures, and under each what the autoencoder makes of them."""
+    with torch.autocast(vae.device.type, torch.bfloat16):
+        drawn = to_pictures(vae(to_tensor(pictures, vae.device)).sample)
+    rows = []
+    for first in range(0, len(pictures), 8):
+        rows += [np.concatenate(list(part[first : first + 8]), axis=1) for part in (pictures, drawn)]
+    Image.fromarray(np.concatenate(rows)).save(path)
+
+
+def to_pictures(tensor: torch.Tensor) -> np.ndarray:
+    """Float (n, 3, h, w) in -1..1 to uint8 (n, h, w, 3)."""
+    tensor = ((tensor.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return tensor.permute(0, 2, 3, 1).cpu().numpy()
