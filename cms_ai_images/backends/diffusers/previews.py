@@ -1,8 +1,8 @@
 """Small pictures of what there is so far, without the VAE: one matrix from a latent's channels to red, green and blue.
 
-A latent's channels at a place say little more than the colour there, so that a linear map shows what is coming at a
-hundredth of a step's cost. It is fitted to each VAE when it is loaded. Half-drawn latents are mostly noise: the line
-from the last step to this one is followed to where the noise would end.
+A latent's channels at a place say little more than the colour there, so that a linear map shows what is coming for a
+few multiplications. It is fitted to each VAE when it is loaded. Half-drawn latents are mostly noise: the line from the
+last step to this one is followed to where the noise would end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Texts as the model understands them: encoded one by one, and remembered.
 
-A large text encoder takes as long as a denoising step or more, and authors send the same words again and again: other
-seeds, more pictures, one negative prompt for all. Encoding each text alone also keeps it independent of its company.
+Text encoders are large networks themselves, and authors send the same words again and again: other seeds, more
+pictures, one negative prompt for all. Encoding each text alone also keeps it independent of its company.
 """
 
 from __future__ import annotations
