@@ -1,0 +1,171 @@
+"""The training of the embedded model, whole but at toy size: from drawn cut-outs to a folder that pipelines load.
+
+Nothing here is learned well enough to be looked at. What is tested is that every stage hands the next what it needs.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+
+from project.training import captions, dataset, evaluate, export, text, train  # noqa: E402
+from project.training.looks import LOOKS  # noqa: E402
+from project.training.scenes import SCENES  # noqa: E402
+from project.training.subjects import SUBJECTS  # noqa: E402
+
+SIDE = 64
+LARGEST = 25_000_000
+
+
+@pytest.fixture(scope="module")
+def emoji(tmp_path_factory) -> Path:
+    """A coloured disc in place of every subject's picture."""
+    folder = tmp_path_factory.mktemp("emoji")
+    for number, subject in enumerate(SUBJECTS):
+        picture = Image.new("RGBA", (40, 40))
+        ImageDraw.Draw(picture).ellipse((4, 4, 36, 30 + number % 6), fill=(number, 255 - number, number * 7 % 256, 255))
+        picture.save(folder / f"{subject.key}.webp", lossless=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, emoji) -> Iterator[Path]:
+    """The work folder of a training that ran for seconds, and was then continued."""
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(train, "SHOWN", train.SHOWN[:1])
+    monkeypatch.setattr(evaluate, "STEPS", 2)
+    folder = tmp_path_factory.mktemp("work")
+    command = ["--work", str(folder), "--emoji", str(emoji), "--side", str(SIDE), "--pictures", "60"]
+    command += ["--batch", "4", "--text-steps", "2"]
+    train.main([*command, "--minutes", "0.03"])
+    first = {name: checkpoint(folder, name) for name in ("vae", "denoiser")}
+    # Both get more time than they have had, however slow this machine is.
+    spent = max(first["vae"]["used"] / train.VAE_SHARE, first["denoiser"]["used"] / (1 - train.VAE_SHARE)) / 60
+    train.main([*command, "--minutes", str(spent + 0.02)])
+    for name, before in first.items():
+        assert checkpoint(folder, name)["step"] > before["step"] > 0
+    yield folder
+    monkeypatch.undo()
+
+
+def checkpoint(folder: Path, name: str) -> dict:
+    """What a training would go on from."""
+    return torch.load(folder / f"{name}.pt")
+
+
+@pytest.fixture(scope="module")
+def model(work) -> Path:
+    """The exported pipeline."""
+    return work / "embedded_model"
+
+
+@pytest.fixture(scope="module")
+def pipe(model):
+    """The pipeline, loaded as anybody would."""
+    found = diffusers.AutoPipelineForText2Image.from_pretrained(model, use_safetensors=True)
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def draw(pipe, prompt: str, **options) -> np.ndarray:
+    """A picture in few steps as an array."""
+    options = {"height": SIDE, "width": SIDE, "num_inference_steps": 3, "guidance_scale": 3.0} | options
+    generator = torch.Generator().manual_seed(options.pop("seed", 1))
+    return np.asarray(pipe(prompt, generator=generator, **options).images[0])
+
+
+def test_the_tables_are_as_large_as_promised():
+    assert len(SUBJECTS) >= 150
+    assert len(SCENES) >= 8
+    assert len(LOOKS) >= 5
+    assert len({subject.key for subject in SUBJECTS}) == len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)
+
+
+def test_a_recipe_always_draws_the_same_picture_and_looks_differ(emoji):
+    renderer = dataset.Renderer(emoji, SIDE)
+    drawn = [np.asarray(renderer.render(dataset.Recipe(0, 2, look, seed=5))) for look in range(len(LOOKS))]
+    assert np.array_equal(drawn[0], np.asarray(renderer.render(dataset.Recipe(0, 2, 0, seed=5))))
+    assert len({picture.tobytes() for picture in drawn}) == len(LOOKS)
+
+
+def test_held_out_compositions_are_never_rendered():
+    hidden = set(dataset.held_out())
+    assert len(hidden) == 50
+    seen = {(r.subject, r.scene, r.look) for r in map(dataset.recipe, range(3000))}
+    assert not hidden & seen
+
+
+def test_every_word_of_a_caption_is_known():
+    tokenizer, rng = text.make_tokenizer(), np.random.default_rng(0)
+    for number in range(500):
+        what = dataset.recipe(number)
+        written = captions.caption(what, rng)
+        found = tokenizer(written.replace("[UNK]", "")).input_ids
+        assert tokenizer.unk_token_id not in found, written
+        assert len(found) <= text.LENGTH
+
+
+def test_the_folder_is_small_and_holds_no_code(model):
+    files = [file for file in model.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= LARGEST
+    assert {file.suffix for file in files} <= {".safetensors", ".json", ".txt"}
+    parts = json.loads((model / "model_index.json").read_text())
+    assert {part[0] for part in parts.values() if isinstance(part, list)} <= {"diffusers", "transformers", None}
+
+
+def test_damaged_and_missing_files_are_named(model, tmp_path):
+    assert export.damaged(model) == []
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text("{}")
+    export.write_manifest(tmp_path)
+    (tmp_path / "a.json").write_text("{} ")
+    (tmp_path / "b.json").unlink()
+    assert export.damaged(tmp_path) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(SIDE, SIDE), (SIDE, 96), (72, 56)])
+@pytest.mark.parametrize("prompt", ["a watercolor painting of a cat on the beach", "草地上的一只狗,像素风"])
+def test_it_draws_english_and_chinese_at_several_sizes(pipe, prompt, height, width):
+    assert draw(pipe, prompt, height=height, width=width).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("prompt", ["", "zorblax Ünïcode 龘 🚀 кот", "cat " * 200, "猫" * 300])
+def test_unknown_and_endless_words_give_a_picture(pipe, prompt):
+    assert draw(pipe, prompt).shape == (SIDE, SIDE, 3)
+
+
+def test_seed_words_and_unwanted_words_count(pipe):
+    first = draw(pipe, "a cat")
+    assert np.array_equal(first, draw(pipe, "a cat"))
+    assert not np.array_equal(first, draw(pipe, "a cat", seed=2))
+    assert not np.array_equal(first, draw(pipe, "pixel art of a volcano at sunset"))
+    assert not np.array_equal(first, draw(pipe, "a cat", negative_prompt="pixel art, in the forest"))
+
+
+def test_a_picture_is_changed_and_a_hole_filled_from_the_same_folder(model):
+    start = Image.new("RGB", (SIDE, SIDE), (200, 60, 40))
+    change = diffusers.AutoPipelineForImage2Image.from_pretrained(model, use_safetensors=True)
+    assert change("a dog", image=start, strength=0.7, num_inference_steps=4).images[0].size == start.size
+    fill = diffusers.AutoPipelineForInpainting.from_pretrained(model, use_safetensors=True)
+    mask = Image.new("L", start.size)
+    mask.paste(255, (16, 16, 48, 48))
+    options = {"height": SIDE, "width": SIDE, "num_inference_steps": 4}
+    assert fill("a star", image=start, mask_image=mask, **options).images[0].size == start.size
+
+
+def test_the_evaluation_reports_shares(work, model):
+    command = ["--work", str(work), "--model", str(model), "--side", str(SIDE), "--minutes", "0.02"]
+    evaluate.main([*command, "--prompts", "8", "--held-out", "4"])
+    report = json.loads((work / "evaluation.json").read_text())
+    assert report["prompts"]["pictures"] == 8
+    assert report["held_out_compositions"]["pictures"] == 4
+    for part in ("prompts", "held_out_compositions"):
+        assert all(0 <= report[part][share] <= 1 for share in ("subject", "scene", "look", "all_three"))
+    assert (work / "sheet.png").exists()
+    assert (work / "evaluation.png").exists()
