@@ -20,6 +20,8 @@ class AIImagesError(Exception):
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     message: ClassVar[str | Promise] = _("Something went wrong. Please try again.")
+    author_message: ClassVar[str | Promise | None] = None
+    """What an author is told instead, where `message` holds something that is the administrators' business."""
     retryable: ClassVar[bool] = False
     field: str | None = None
 
@@ -43,12 +45,13 @@ def by_code(code: str) -> type[AIImagesError] | None:
 
 
 def describe(code: str, params: dict[str, Any]) -> str | None:
-    """The message of a code in the reader's language; `None` for a code or parameters that no class knows."""
+    """What an author is told of a code, in the reader's language; `None` for what no class knows."""
     error = by_code(code)
     if error is None:
         return None
     try:
-        return str(error.message) % params if params else str(error.message)
+        message = str(error.author_message or error.message)
+        return message % params if params else message
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -95,7 +98,7 @@ class ParameterOutOfRange(InvalidRequest):
 
 class ParameterLocked(InvalidRequest):
     code = "parameter_locked"
-    message = _("The style “%(preset)s” sets %(parameter)s; leave it out or choose another style.")
+    message = _("%(parameter)s is set by the style “%(preset)s”. Leave it out or choose another style.")
 
 
 class OperationNotSupported(InvalidRequest):
@@ -108,6 +111,12 @@ class PresetNotAvailable(InvalidRequest):
     code = "preset_not_available"
     field = "preset"
     message = _("This style is no longer available. Please choose another one.")
+
+
+class PresetDoesNotFit(InvalidRequest):
+    code = "preset_does_not_fit"
+    field = "preset"
+    message = _("The style “%(preset)s” cannot be used with %(model)s: %(reason)s Choose another style.")
 
 
 class ModelNotAvailable(InvalidRequest):
@@ -212,6 +221,7 @@ class ModelFilesMissing(GenerationError):
     message = _(
         "The files of the model “%(model)s” are missing or incomplete (%(detail)s). An administrator must mend it."
     )
+    author_message = _("The files of the model “%(model)s” are missing or incomplete. An administrator must mend it.")
 
 
 class UnsafeWeights(GenerationError):

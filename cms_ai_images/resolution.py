@@ -11,6 +11,7 @@ import rfc8785
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf
 from cms_ai_images.exceptions import (
@@ -22,6 +23,7 @@ from cms_ai_images.exceptions import (
     OriginNotFound,
     ParameterLocked,
     ParameterOutOfRange,
+    PresetDoesNotFit,
     PresetNotAvailable,
     SizeNotSupported,
 )
@@ -31,6 +33,18 @@ from cms_ai_images.models.shapes import PARAMETERS
 from cms_ai_images.safety.prompt import clean_negative_prompt, clean_prompt
 from cms_ai_images.types import MAX_SEED, GenerationParameters, GenerationRequest, Origin, OutputFormat, Priority
 
+LABELS = {
+    "steps": _("The number of steps"),
+    "guidance_scale": _("The guidance scale"),
+    "width": _("The width"),
+    "height": _("The height"),
+    "seed": _("The seed"),
+    "num_images": _("The number of pictures"),
+    "negative_prompt": _("The negative prompt"),
+    "output_format": _("The file format"),
+    "model": _("The model"),
+}
+"""Parameters as people call them, at the beginning of a sentence."""
 PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""
 
@@ -79,7 +93,13 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
     model = _model(user, request, version)
     if request.operation not in model.operations:
         raise OperationNotSupported(model=model.label)
-    width, height = _size(wishes, model)
+    try:
+        width, height = _size(wishes, model)
+        steps, guidance_scale = _number("steps", wishes, model), _number("guidance_scale", wishes, model)
+    except (SizeNotSupported, ParameterOutOfRange) as error:
+        if version is not None and _is_presets_fault(error, request, version):
+            raise PresetDoesNotFit(preset=version.preset.name, model=model.label, reason=error) from error
+        raise
     negative = [version.negative_prompt if version else "", clean_negative_prompt(wishes.get("negative_prompt") or "")]
     parameters = GenerationParameters(
         operation=request.operation,
@@ -87,8 +107,8 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         negative_prompt=", ".join(part for part in negative if part),
         width=width,
         height=height,
-        steps=int(_number("steps", wishes, model)),
-        guidance_scale=float(_number("guidance_scale", wishes, model)),
+        steps=int(steps),
+        guidance_scale=float(guidance_scale),
         seed=_seed(wishes.get("seed")),
         num_images=_num_images(request.num_images, model),
         output_format=_output_format(wishes.get("output_format"), model),
@@ -102,6 +122,13 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         origin_type=_origin_type(user, request.origin),
         fingerprint=fingerprint(model, parameters),
     )
+
+
+def check_preset(parameters: dict[str, Any], model: GenerationModel) -> None:
+    """Raise `SizeNotSupported` or `ParameterOutOfRange` when this model could not do what a preset sets."""
+    _size(parameters, model)
+    for name in FALLBACK_PARAMETERS:
+        _number(name, parameters, model)
 
 
 def fingerprint(model: GenerationModel, parameters: GenerationParameters) -> str:
@@ -129,7 +156,7 @@ def _wishes(request: GenerationRequest, version: StylePresetVersion | None) -> d
     preset = {name: value for name, value in version.parameters.items() if name in PRESET_PARAMETERS}
     for name in set(version.locked) & set(asked):
         if asked[name] != preset.get(name):
-            raise ParameterLocked(field=name, preset=version.preset.name, parameter=name)
+            raise ParameterLocked(field=name, preset=version.preset.name, parameter=LABELS[name])
     return {**preset, **asked}
 
 
@@ -137,7 +164,7 @@ def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | 
     of_preset = version.model if version and version.model and version.model.enabled else None
     other = bool(request.model and of_preset and request.model != of_preset.slug)
     if version and other and "model" in version.locked:
-        raise ParameterLocked(field="model", preset=version.preset.name, parameter="model")
+        raise ParameterLocked(field="model", preset=version.preset.name, parameter=LABELS["model"])
     if request.model:
         model = models_for(user).filter(slug=request.model).first()
         if model is None:
@@ -160,15 +187,21 @@ def _number(name: str, wishes: dict[str, Any], model: GenerationModel) -> float:
     value = wishes.get(name, model.default_parameters.get(name, FALLBACK_PARAMETERS[name]))
     low, high = model.parameter_limits.get(name, FALLBACK_LIMITS[name])
     if not low <= value <= high:
-        raise ParameterOutOfRange(field=name, parameter=name, low=low, high=high)
+        raise ParameterOutOfRange(field=name, parameter=LABELS[name], low=low, high=high)
     return value
+
+
+def _is_presets_fault(error: InvalidRequest, request: GenerationRequest, version: StylePresetVersion) -> bool:
+    """Whether the preset, not the author, gave the value that is wrong."""
+    names = {"width", "height"} if isinstance(error, SizeNotSupported) else {str(error.field)}
+    return any(name in version.parameters and getattr(request, name) is None for name in names)
 
 
 def _seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbelow(MAX_SEED + 1)
     if not 0 <= seed <= MAX_SEED:
-        raise ParameterOutOfRange(field="seed", parameter="seed", low=0, high=MAX_SEED)
+        raise ParameterOutOfRange(field="seed", parameter=LABELS["seed"], low=0, high=MAX_SEED)
     return seed
 
 
@@ -179,7 +212,7 @@ def max_images(model: GenerationModel) -> int:
 
 def _num_images(number: int, model: GenerationModel) -> int:
     if not 1 <= number <= max_images(model):
-        raise ParameterOutOfRange(field="num_images", parameter="num_images", low=1, high=max_images(model))
+        raise ParameterOutOfRange(field="num_images", parameter=LABELS["num_images"], low=1, high=max_images(model))
     return number
 
 
@@ -196,7 +229,7 @@ def _priority(user: Any, word: str) -> Priority:
     except KeyError as error:
         raise InvalidRequest(field="priority") from error
     if priority is Priority.HIGH and not user.has_perm("cms_ai_images.use_high_priority"):
-        raise NotPermitted(field="priority", permission="cms_ai_images.use_high_priority")
+        raise NotPermitted(field="priority", permission=_("Can generate with high priority"))
     return priority
 
 

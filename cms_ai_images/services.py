@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf, credits, health, lifecycle, outcomes, progress, queue
 from cms_ai_images.exceptions import (
@@ -42,7 +43,7 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     """
     check_permission(user)
     resolved = resolve(user, request)
-    if request.seed is None:
+    if request.seed is None or not request.reuse:
         return _store(user, request, resolved)
     with transaction.atomic():
         # Two equal requests at the same moment: the second waits here and finds the first one's task.
@@ -129,7 +130,7 @@ def check_permission(user: Any) -> None:
     if not user.is_authenticated:
         raise NotLoggedIn
     if not user.has_perm(PERMISSION):
-        raise NotPermitted(permission=PERMISSION)
+        raise NotPermitted(permission=_("Can generate AI images"))
 
 
 def check_owner(user: Any, task: GenerationTask) -> None:

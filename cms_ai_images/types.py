@@ -118,7 +118,8 @@ class GenerationRequest:
     """What an author asks for. `None` means: as the preset, then the model, says.
 
     Sizes are in pixels. `seed` is 0..2**32-1; `None` draws a fresh one. Picture *i* of a request uses `seed + i`
-    (modulo 2**32), so that any one of them can be made again alone.
+    (modulo 2**32), so that any one of them can be made again alone. The same request with the same explicit seed gets
+    the pictures that are there, unless `reuse` is off.
     """
 
     prompt: str
@@ -135,6 +136,7 @@ class GenerationRequest:
     output_format: str | None = None
     priority: str = Priority.NORMAL.word
     auto_accept: bool | None = None
+    reuse: bool = True
     origin: Origin | None = None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin as django_admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.messages import get_messages
 from django.db import connection
@@ -157,13 +157,35 @@ def test_every_list_can_be_searched_with_anything(site: Client, rows: None, mode
 
 
 @every_model
-def test_staff_without_rights_sees_nothing(client_of, author: User, rows: None, model: type) -> None:
-    client = client_of(author)
+def test_staff_without_rights_sees_nothing(client_of, rows: None, model: type) -> None:
+    client = client_of(make_user("clerk", is_staff=True))
     row = model.objects.first()
     for address in (url(model, "changelist"), url(model, "add"), url(model, "change", row.pk)):
         assert client.get(address).status_code == 403
     assert client.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
     assert model.objects.filter(pk=row.pk).exists()
+
+
+def test_authors_see_their_own_tasks_and_no_others(client_of, author: User, other_author: User) -> None:
+    mine, theirs = make_task(author, prompt="my pear"), make_task(other_author, prompt="their apple")
+    client = client_of(author)
+    page = client.get(url(GenerationTask, "changelist"))
+    assert "my pear" in page.content.decode()
+    assert "their apple" not in page.content.decode()
+    assert client.get(url(GenerationTask, "change", mine.pk)).status_code == 200
+    assert client.get(url(GenerationTask, "change", theirs.pk)).status_code == 302
+    author.user_permissions.add(Permission.objects.get(codename="view_all_tasks"))
+    assert client_of(author).get(url(GenerationTask, "change", theirs.pk)).status_code == 200
+
+
+def test_a_style_that_its_model_cannot_do_is_refused(site: Client) -> None:
+    make_model(parameter_limits={"steps": [1, 50]})
+    form = {"name": "Slow", "slug": "slow", "position": 0, "parameters": '{"steps": 99}', "locked": "[]"}
+    form |= {"versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0}
+    page = site.post(url(StylePreset, "add"), form)
+    assert page.status_code == 200
+    assert "The number of steps must be between 1 and 50." in page.content.decode()
+    assert not StylePreset.objects.exists()
 
 
 def test_prompt_is_found_and_shown_as_text(site: Client, author: User) -> None:

@@ -249,9 +249,18 @@ def test_the_reason_of_a_failure_is_told_in_the_readers_language(client, author)
     params = {"parameter": "steps", "low": 1, "high": 50}
     task = make_task(author, status=Status.FAILED, error_code="parameter_out_of_range", error_params=params)
     error = client.get(url("task-detail", task.uuid)).json()["error"]
-    assert error == {"code": "parameter_out_of_range", "detail": "steps must be between 1 and 50."}
+    assert error == {"code": "parameter_out_of_range", "detail": "steps must be between 1 and 50.", "retryable": False}
     GenerationTask.objects.update(error_code="of_another_version", error_message="The worker's words")
     assert client.get(url("task-detail", task.uuid)).json()["error"]["detail"] == "The worker's words"
+
+
+def test_authors_are_not_told_where_the_servers_files_are(client, author):
+    params = {"model": "slug", "detail": "no folder /srv/models/secret"}
+    make_task(author, status=Status.FAILED, error_code="model_files_missing", error_params=params, error_message="x")
+    error = client.get(url("task-detail", GenerationTask.objects.get().uuid)).json()["error"]
+    assert "“Dummy”" in error["detail"]
+    assert "secret" not in error["detail"]
+    assert error["retryable"] is False
 
 
 def test_a_waiting_task_has_a_place_and_a_time(client, author, model):

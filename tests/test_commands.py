@@ -38,6 +38,15 @@ def test_generate_stores_a_task_for_a_user(author):
     assert task.images.filter(review_state=ReviewState.ACCEPTED).count() == 2
 
 
+def test_generate_returns_the_same_pictures_unless_told_to_draw_again(author):
+    make_worker()
+    make_model()
+    generate = ("ai_images_generate", "a fox", "--seed", "7", "--user", "author", "--json")
+    first = json.loads(run(*generate))["id"]
+    assert json.loads(run(*generate))["id"] == first
+    assert json.loads(run(*generate, "--again"))["id"] != first
+
+
 def test_generate_says_what_is_wrong_and_fails(author):
     make_worker()
     make_model()
@@ -72,8 +81,10 @@ def test_generate_tells_the_reason_of_a_failed_task(author):
 
 
 def test_generate_needs_a_known_user():
+    out = io.StringIO()
     with pytest.raises(CommandError, match="--user"):
-        run("ai_images_generate", "a fox", "--user", "nobody")
+        call_command("ai_images_generate", "a fox", "--user", "nobody", "--json", stdout=out)
+    assert json.loads(out.getvalue())["error"]["code"] == "unknown_user"
 
 
 def test_reconcile_says_what_it_did(author):

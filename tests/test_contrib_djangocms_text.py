@@ -108,7 +108,7 @@ class TestTheDialogsMarkup:
         client.force_login(make_user("without"))
         answer = client.get(self.url)
         assert answer.status_code == 403
-        assert b"cms_ai_images.generate" in answer.content
+        assert b"Can generate AI images" in answer.content
 
     def test_it_is_not_kept_by_caches(self, client: Client) -> None:
         assert "no-store" in client.get(self.url)["Cache-Control"]

@@ -319,3 +319,11 @@ def test_fingerprint_changes_with_the_model(author: User, change: dict[str, Any]
     for name, value in change.items():
         setattr(model, name, value)
     assert fingerprint(model, parameters) != before
+
+
+def test_a_style_that_the_model_cannot_do_is_at_fault_itself(author: User) -> None:
+    make_model(parameter_limits={"steps": [1, 50]})
+    make_preset(version={"parameters": {"steps": 99}})
+    assert refused(author, preset="pencil") == ("preset_does_not_fit", "preset")
+    assert refused(author, preset="pencil", steps=98) == ("parameter_out_of_range", "steps")
+    assert ask(author, preset="pencil", steps=9).parameters.steps == 9

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import credits
-from cms_ai_images.admin.readonly import ReadOnlyAdmin
+from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.models import CreditAccount, CreditEntry
 
 
@@ -19,7 +19,7 @@ from cms_ai_images.models import CreditAccount, CreditEntry
 class CreditAccountAdmin(admin.ModelAdmin):
     list_display = ["__str__", "balance"]
     list_select_related = ["user", "group"]
-    search_fields = ["^user__username", "^group__name"]
+    search_fields = [f"^user__{USERNAME}", "^group__name"]
     raw_id_fields = ["user", "group"]
     readonly_fields = ["balance"]
 
@@ -66,7 +66,7 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     list_filter = ["kind"]
     list_select_related = ["account__user", "account__group", "created_by"]
     autocomplete_fields = ["account"]
-    search_fields = ["=task_uuid", "^account__user__username"]
+    search_fields = ["=task_uuid", f"^account__user__{USERNAME}"]
     form = CreditEntryForm
     fieldsets = [
         (None, {"fields": ["account", "kind", "amount", "note"]}),

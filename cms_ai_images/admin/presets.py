@@ -10,9 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from cms_ai_images.exceptions import InvalidRequest
 from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
 from cms_ai_images.models.shapes import PARAMETERS, wrong_parameters
 from cms_ai_images.presets import VERSION_FIELDS, publish_version
+from cms_ai_images.resolution import check_preset
 
 
 class StylePresetForm(forms.ModelForm):
@@ -72,6 +74,17 @@ class StylePresetForm(forms.ModelForm):
                 _("Give a JSON list of parameters that are set above, or “model”."), code="preset_locked"
             )
         return value
+
+    def clean(self) -> dict[str, Any]:
+        """What it sets must be possible with its model, or with the default one."""
+        cleaned = super().clean() or {}
+        model = cleaned.get("model") or GenerationModel.objects.filter(enabled=True).first()
+        if model is not None and "parameters" in cleaned:
+            try:
+                check_preset(cleaned["parameters"], model)
+            except InvalidRequest as error:
+                self.add_error("parameters", forms.ValidationError(str(error), code=error.code))
+        return cleaned
 
 
 class StylePresetVersionInline(admin.TabularInline):

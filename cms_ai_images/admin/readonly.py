@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+
+USERNAME = get_user_model().USERNAME_FIELD
+"""What people are found by; a site's own user model may call it differently."""
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

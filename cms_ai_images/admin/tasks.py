@@ -15,9 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from cms_ai_images import services
-from cms_ai_images.admin.readonly import ReadOnlyAdmin
+from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.models import GeneratedImage, GenerationTask
+
+
+def sees_all(user: Any) -> bool:
+    """Whether this user may look at everybody's tasks."""
+    return user.has_perm("cms_ai_images.view_generationtask") or user.has_perm("cms_ai_images.view_all_tasks")
 
 
 def library_link(image: GeneratedImage) -> str:
@@ -68,7 +73,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["status", "operation", ("model", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["user"]
-    search_fields = ["=uuid", "^user__username", "request__prompt"]
+    search_fields = ["=uuid", f"^user__{USERNAME}", "request__prompt"]
     search_help_text = _("Words of the prompt, a user name, or a task's id.")
     inlines = [GeneratedImageInline]
     actions = ["cancel_tasks", "retry_tasks"]
@@ -97,6 +102,21 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         (_("Made for"), {"fields": ["origin_type", "origin_id", "origin_field"]}),
         (_("Dates"), {"fields": ["created_at", "started_at", "finished_at"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GenerationTask]:
+        """Authors see their own history, whoever has the permission everybody's."""
+        tasks = super().get_queryset(request)
+        return tasks if sees_all(request.user) else tasks.filter(user=request.user.pk)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Authors find their history in the admin's index."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: GenerationTask | None = None) -> bool:
+        """Their own tasks, or everybody's."""
+        if sees_all(request.user):
+            return True
+        return request.user.has_perm(services.PERMISSION) and (obj is None or obj.user_id == request.user.pk)
 
     @admin.display(description=_("prompt"))
     def short_prompt(self, task: GenerationTask) -> str:
@@ -136,7 +156,7 @@ class GeneratedImageAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "review_state", "width", "height", "seed", "in_library", "created_at"]
     list_filter = ["review_state", "output_format"]
     list_select_related = ["task", "filer_image"]
-    search_fields = ["=uuid", "=task__uuid", "^task__user__username"]
+    search_fields = ["=uuid", "=task__uuid", f"^task__user__{USERNAME}"]
     readonly_fields = ["in_library", "draft"]
     fieldsets = [
         (None, {"fields": ["uuid", "task", "index", "review_state", "in_library", "draft", "parent"]}),

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images.admin.readonly import ReadOnlyAdmin
+from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.models import UserPreference, Worker
 
 
@@ -34,4 +34,4 @@ class UserPreferenceAdmin(admin.ModelAdmin):
     list_display = ["user"]
     list_select_related = ["user"]
     raw_id_fields = ["user"]
-    search_fields = ["^user__username"]
+    search_fields = [f"^user__{USERNAME}"]

@@ -10,7 +10,7 @@ from easy_thumbnails.exceptions import EasyThumbnailsError
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
-from cms_ai_images.exceptions import describe
+from cms_ai_images.exceptions import by_code, describe
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
 
@@ -163,13 +163,16 @@ def _preview_urls(task: GenerationTask) -> list[str]:
     ]
 
 
-def _error_json(task: GenerationTask) -> dict[str, str] | None:
+def _error_json(task: GenerationTask) -> dict[str, Any] | None:
     """Why it failed, in the reader's language; the worker's own words where the code is not known here."""
     if not task.error_code:
         return None
+    error = by_code(task.error_code)
+    params = {**task.error_params, **({"model": task.model_label} if "model" in task.error_params else {})}
     return {
         "code": task.error_code,
-        "detail": describe(task.error_code, task.error_params) or task.error_message,
+        "detail": describe(task.error_code, params) or task.error_message,
+        "retryable": error is None or error.retryable,
     }
 
 

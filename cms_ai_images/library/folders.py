@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from filer.models import Folder
 
@@ -11,14 +13,18 @@ from cms_ai_images import conf
 from cms_ai_images.exceptions import FolderNotFound
 
 
-def folder_for(folder_id: int | None) -> Folder:
-    """The folder with this key, or the one that the setting `LIBRARY_FOLDER` names."""
-    if folder_id is not None:
-        try:
-            return Folder.objects.get(pk=folder_id)
-        except ObjectDoesNotExist as error:
-            raise FolderNotFound from error
-    return default_folder()
+def folder_for(folder_id: int | None, user: Any) -> Folder:
+    """The folder with this key, or the one that the setting `LIBRARY_FOLDER` names.
+
+    Raises `FolderNotFound` for one that does not exist, or that django-filer lets this user add nothing to.
+    """
+    if folder_id is None:
+        return default_folder()
+    folder = Folder.objects.filter(pk=folder_id).first()
+    # django-filer asks a request, but only for its user.
+    if folder is None or user is None or not folder.has_generic_permission(SimpleNamespace(user=user), "add_children"):
+        raise FolderNotFound
+    return folder
 
 
 def default_folder() -> Folder:

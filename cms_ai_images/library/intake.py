@@ -42,7 +42,7 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
         if image.filer_image is None:
             raise
         return image.filer_image
-    folder = folders.folder_for(details.folder_id)  # a wrong one must not leave a public copy behind
+    folder = folders.folder_for(details.folder_id, image.task.user)  # a wrong one must not leave a public copy behind
     name = _copy(image, data)
     with transaction.atomic():
         locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)

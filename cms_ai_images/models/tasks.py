@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from cms_ai_images.types import Fence, GenerationParameters, Operation, Priority, Status
 
@@ -48,7 +49,12 @@ class GenerationTask(models.Model):
     )
     auto_accept = models.BooleanField(_("accept at once"), default=False)
     parent = models.ForeignKey(
-        "self", verbose_name=_("parent"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        "self",
+        verbose_name=pgettext_lazy("task", "parent"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
 
     pool = models.SlugField(_("pool"))

@@ -17,6 +17,10 @@ from cms_ai_images.types import GenerationRequest, ReviewState, Status
 POLL_SECONDS = 0.2
 
 
+class UnknownUser(CommandError):
+    """Nobody has this name, or there is no superuser to fall back to."""
+
+
 class Command(BaseCommand):
     help = "Generates pictures and puts them into the media library."
 
@@ -30,6 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--steps", type=int)
         parser.add_argument("--count", type=int, default=1, help="Number of pictures (default: %(default)s).")
         parser.add_argument("--seed", type=int)
+        parser.add_argument("--again", action="store_true", help="Draw even if the same pictures are there already.")
         parser.add_argument("--user", help="Whose pictures they are (default: the first superuser).")
         parser.add_argument("--wait", action="store_true", help="Wait until the pictures are in the library.")
         parser.add_argument("--timeout", type=float, default=600.0, help="Longest wait in seconds.")
@@ -52,12 +57,15 @@ class Command(BaseCommand):
                     num_images=options["count"],
                     seed=options["seed"],
                     auto_accept=True,
+                    reuse=not options["again"],
                 ),
             )
             if options["wait"]:
                 error = self._wait(task, time.monotonic() + options["timeout"])
         except AIImagesError as problem:
             error = {"code": problem.code, "detail": str(problem)}
+        except UnknownUser as problem:
+            error = {"code": "unknown_user", "detail": str(problem)}
         self._report(task, error, options["json"])
         if error is not None:
             raise CommandError(error["detail"], returncode=1)
@@ -69,7 +77,7 @@ class Command(BaseCommand):
         else:
             user = users.filter(**{get_user_model().USERNAME_FIELD: username}).first()
         if user is None:
-            raise CommandError("There is no such user. Name one with --user.")
+            raise UnknownUser("There is no such user. Name one with --user.")
         return user
 
     def _wait(self, task: GenerationTask, until: float) -> dict[str, Any] | None:

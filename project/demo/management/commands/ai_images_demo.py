@@ -94,7 +94,7 @@ class Command(BaseCommand):
     def generate(self, processes: Processes, prompt: str, count: int, seed: int, address: str) -> bool:
         """Draw through the whole path, as anybody could beside a running demo. Returns whether pictures landed."""
         self.say(_("Drawing “%(prompt)s”.") % {"prompt": prompt})
-        options = ["--model", MODEL_SLUG, "--count", str(count), "--seed", str(seed), "--user", "editor"]
+        options = ["--model", MODEL_SLUG, "--count", str(count), "--seed", str(seed), "--user", "editor", "--again"]
         command = [*MANAGE, "ai_images_generate", *options, "--wait", "--json", "--", prompt]
         status, output = processes.run("generate", command)
         self.say(output.strip())
