@@ -44,6 +44,8 @@ def transition(
     rows = GenerationTask.objects.filter(pk=task.pk, status__in=sources, **(guard or {}))
     if fence is not None:
         rows = rows.filter(worker_id=fence.worker_id, attempt=fence.attempt)
+        if fence.lease is not None:
+            rows = rows.filter(lease_expires_at=fence.lease)
     if to is not Status.RUNNING:
         changes.setdefault("lease_expires_at", None)
         changes.setdefault("deadline_at", None)

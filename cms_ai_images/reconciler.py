@@ -47,10 +47,14 @@ def end_lost_leases() -> int:
     ended = 0
     for task in lost:
         dead_job = f"{task.uuid}-{task.attempt}"
+        fence = dataclasses.replace(task.fence, lease=task.lease_expires_at)
         if task.cancel_requested_at is not None:
-            ended += outcomes.cancelled(task, task.fence)
+            was_lost = outcomes.cancelled(task, fence)
         else:
-            ended += outcomes.failed(task, task.fence, WorkerLost()) is not None
+            was_lost = outcomes.failed(task, fence, WorkerLost()) is not None
+        if not was_lost:
+            continue  # its worker renewed it at this moment, or somebody else was faster
+        ended += 1
         logger.warning("Task %s: its lease ended in attempt %d", task.uuid, task.attempt)
         try:
             queue.release(task, dead_job)

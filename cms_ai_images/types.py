@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db.models import IntegerChoices, TextChoices
@@ -209,11 +210,15 @@ class StepCallback(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fence:
-    """Who may write to a running task: the worker that claimed it, in that attempt, and nobody else."""
+    """Who may write to a running task: the worker that claimed it, in that attempt, and nobody else.
+
+    Whoever takes a lost claim away names the `lease` that has ended: one renewed at that moment is not lost.
+    """
 
     task_id: int
     worker_id: int
     attempt: int
+    lease: datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -100,6 +101,16 @@ def test_a_late_write_of_a_fenced_off_worker_changes_nothing():
     assert not lifecycle.extend_lease(stale, lease=timezone.now())
     assert lifecycle.extend_lease(fresh, lease=timezone.now() + timedelta(seconds=15))
     assert lifecycle.transition(task, Status.SUCCEEDED, fence=fresh)
+
+
+def test_a_lease_renewed_at_the_last_moment_is_not_taken_away():
+    task = make_task()
+    fence = claim(task)
+    seen = dataclasses.replace(fence, lease=task.lease_expires_at)
+    assert lifecycle.extend_lease(fence, lease=timezone.now() + timedelta(seconds=30))
+    assert not lifecycle.transition(task, Status.QUEUED, fence=seen, worker=None)
+    task.refresh_from_db()
+    assert lifecycle.transition(task, Status.QUEUED, fence=dataclasses.replace(fence, lease=task.lease_expires_at))
 
 
 def test_leaving_the_running_state_clears_the_lease():
