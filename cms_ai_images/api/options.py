@@ -40,9 +40,10 @@ class ModelListView(AIImagesView):
 
 class HealthView(AIImagesView):
     def get(self, request: Request) -> Response:
-        """Whether a picture asked for now would be drawn."""
+        """Whether a picture asked for now would be drawn: by `?model=slug`, else by the default model."""
+        chosen = models_for(request.user).filter(slug=request.query_params.get("model", "")).first()
         try:
-            pool = default_model(request.user).pool
+            pool = (chosen or default_model(request.user)).pool
         except NoModelConfigured as error:
             return Response({"status": error.code, "detail": str(error), "workers": 0, "queued": 0, **_limits()})
         return Response({**dataclasses.asdict(health.check(pool)), **_limits()})

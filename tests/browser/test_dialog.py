@@ -133,6 +133,59 @@ def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page:
         site.start_worker()
 
 
+def test_while_it_waits_it_watches_whether_pictures_would_be_drawn(site: Site, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/v1/" in request.url else None)
+    page.clock.install()
+    notice = "No worker is running, so nothing would be drawn"
+    dialog = Dialog(page).open().generate(model="Endless model", count=1)
+    expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    asked.clear()
+    site.execute("UPDATE cms_ai_images_worker SET pool = 'elsewhere'")
+    try:
+        page.clock.run_for(10_000)
+        expect(dialog.root.get_by_text(notice)).to_have_count(0)
+        page.clock.run_for(10_000)
+        expect(dialog.root.get_by_text(notice)).to_be_visible()
+        health = [url for url in asked if "/health/" in url]
+        assert len(health) == 1, asked
+        assert health[0].endswith("/health/?model=endless")
+    finally:
+        site.execute("UPDATE cms_ai_images_worker SET pool = 'images'")
+    dialog.action("Cancel").click()
+    expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
+    expect(dialog.root.get_by_text(notice)).to_have_count(0)
+
+
+def test_an_alert_goes_when_the_worker_is_back(site: Site, page: Page) -> None:
+    page.clock.install()
+    site.execute("UPDATE cms_ai_images_worker SET pool = 'elsewhere'")
+    try:
+        dialog = Dialog(page).open()
+        expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(1)
+        dialog.prompt.fill(PROMPT)
+        dialog.action("Generate").click()
+        expect(dialog.alert).to_contain_text("No worker is running, so")
+        expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(1)
+    finally:
+        site.execute("UPDATE cms_ai_images_worker SET pool = 'images'")
+    page.clock.run_for(16_000)
+    expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(0)
+
+
+def test_that_no_model_is_set_up_is_said_once(site: Site, page: Page) -> None:
+    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0")
+    try:
+        dialog = Dialog(page).open()
+        expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
+        dialog.prompt.fill(PROMPT)
+        dialog.action("Generate").click()
+        expect(dialog.alert).to_contain_text("No model is set up yet")
+        expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
+    finally:
+        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1")
+
+
 def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)

@@ -31,8 +31,9 @@ export class ImagesAPI {
     this.csrfToken = csrfToken;
   }
 
-  health() {
-    return this.#get("health/");
+  /** Whether a picture would be drawn by `model` (a slug), else by the default model. */
+  health(model) {
+    return this.#get(model ? `health/?${new URLSearchParams({ model })}` : "health/");
   }
 
   async presets() {

@@ -129,7 +129,7 @@ export class Compose {
   }
 
   /** The model that will draw: the style's own, else the chosen one, else the default. */
-  #model() {
+  get model() {
     const { preset, model } = this.#chosen();
     const wanted = this.#presets.find(({ slug }) => slug === preset)?.model || model;
     const by = (test) => this.#models.find(test);
@@ -171,7 +171,7 @@ export class Compose {
   }
 
   #fillSizes(chosen) {
-    const sizes = this.#model()?.sizes ?? [];
+    const sizes = this.model?.sizes ?? [];
     const values = sizes.map(([width, height]) => `${width}x${height}`);
     const names = sizes.map(([width, height]) => ratioName(width, height));
     const checked = values.includes(chosen) ? chosen : values[0];
@@ -201,7 +201,7 @@ export class Compose {
   }
 
   #fillCounts(chosen) {
-    const most = this.#model()?.max_images ?? 1;
+    const most = this.model?.max_images ?? 1;
     const counts = COUNTS.filter((count) => count <= most);
     const wanted = counts.map(String).includes(chosen) ? chosen : String(Math.min(2, most));
     part(this.form, "counts").replaceChildren(

@@ -6,14 +6,15 @@
  */
 import { ImagesAPI, Problem } from "./api.js";
 import { Compose } from "./compose.js";
-import { action, make, part, setText } from "./dom.js";
+import { action, part, setText } from "./dom.js";
 import { Gallery } from "./gallery.js";
+import { HealthWatch } from "./health.js";
 import { follow, isFinal } from "./live.js";
+import { Messages } from "./messages.js";
 import { Review } from "./review.js";
 import { Announcer, statusOf } from "./status.js";
 import { Texts } from "./texts.js";
 
-const HEALTH_PAUSE = 15000;
 const DOUBLE_CLICK = 500; // "Cancel" may appear under the second click on "Generate"
 
 export class AIImageDialogElement extends HTMLElement {
@@ -23,7 +24,6 @@ export class AIImageDialogElement extends HTMLElement {
   #unfollow = () => {};
   #busy = false;
   #cancelFrom = 0;
-  #healthTimer = 0;
   #alt = "";
   #over = new Set(); // ids of tasks that the author is done with
 
@@ -52,6 +52,12 @@ export class AIImageDialogElement extends HTMLElement {
     this.review = new Review(root, this.texts, { allowDecorative });
     this.gallery = new Gallery(root, this.texts, (image) => this.#onChoose(image));
     this.announcer = new Announcer(part(root, "announcer"));
+    this.messages = new Messages(root, this.texts);
+    this.health = new HealthWatch(this.api, {
+      model: () => this.#modelSlug,
+      isWaiting: () => this.#isDrawing,
+      onHealth: (health) => this.messages.showHealth(health),
+    });
     const key = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
     setText(part(root, "shortcut"), this.texts.get("shortcut", { key }));
     this.compose.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#generate()));
@@ -78,6 +84,11 @@ export class AIImageDialogElement extends HTMLElement {
 
   get #isDrawing() {
     return this.#task !== null && !isFinal(this.#task);
+  }
+
+  /** The model that draws or would draw. */
+  get #modelSlug() {
+    return this.#isDrawing ? this.#task.model?.slug : this.compose.model?.slug;
   }
 
   // -- what the author does --------------------------------------------------------------------------------------------
@@ -149,7 +160,7 @@ export class AIImageDialogElement extends HTMLElement {
 
   #onClose() {
     this.#unfollow();
-    clearTimeout(this.#healthTimer);
+    this.health.stop();
     this.dispatchEvent(new CustomEvent("ai-image:close"));
   }
 
@@ -157,14 +168,14 @@ export class AIImageDialogElement extends HTMLElement {
 
   /** Ask for everything that may have changed since the dialog was last open. */
   async #refresh() {
-    this.#showAlert(null);
+    this.messages.showAlert(null);
     this.compose.clearErrors(); // the choices are fetched anew, so what was wrong with the old ones is over
     const { api } = this;
-    const answers = [api.health(), api.presets(), api.models(), api.openTasks(this.#origin)];
+    const answers = [api.health(this.#modelSlug), api.presets(), api.models(), api.openTasks(this.#origin)];
     const [health, presets, models, tasks] = await Promise.allSettled(answers);
     const refused = [presets, models, tasks, health].find(({ status }) => status === "rejected");
-    if (refused) this.#showAlert(refused.reason);
-    if (health.value) this.#showHealth(health.value);
+    if (refused) this.messages.showAlert(refused.reason);
+    if (health.value) this.health.tell(health.value);
     if (presets.value && models.value) {
       const promptLimit = health.value?.max_prompt_length;
       this.compose.fill({ presets: presets.value, models: models.value, promptLimit });
@@ -189,15 +200,19 @@ export class AIImageDialogElement extends HTMLElement {
     this.#progress = null;
     this.#onTask(task);
     if (!this.#isDrawing || !this.dialog.open) return;
+    this.health.watch();
     this.#unfollow = follow(task, this.api, {
-      onTask: (latest) => this.#onTask(latest),
+      onTask: (latest) => {
+        this.#onTask(latest);
+        if (isFinal(latest)) this.health.check(); // what was amiss may be over, or be the reason
+      },
       onProgress: (progress) => {
         this.#progress = progress;
         const urls = this.#task.preview_urls.slice(0, progress.previews ?? 0);
         this.gallery.preview(urls.map((url) => `${url}?step=${progress.step}`));
         this.#renderStatus();
       },
-      onProblem: (problem) => this.#showAlert(problem),
+      onProblem: (problem) => this.messages.showAlert(problem),
     });
   }
 
@@ -226,7 +241,7 @@ export class AIImageDialogElement extends HTMLElement {
     if (task.status === "cancelled") this.#over.add(task.id);
     if (task.error && task.status === "failed") {
       this.#over.add(task.id);
-      this.#showAlert(new Problem(task.error));
+      this.messages.showAlert(new Problem(task.error));
     }
     if (wasInFooter) action(this.#root, "generate").focus();
   }
@@ -244,7 +259,7 @@ export class AIImageDialogElement extends HTMLElement {
   async #attempt(act) {
     if (this.#busy) return;
     this.#busy = true;
-    this.#showAlert(null);
+    this.messages.showAlert(null);
     this.#render();
     try {
       await act();
@@ -262,8 +277,8 @@ export class AIImageDialogElement extends HTMLElement {
     const alt = problem.errors.find(({ field }) => field === "alt_text");
     if (alt) this.review.showError(alt.detail);
     const elsewhere = this.compose.showErrors(problem.errors.filter((error) => error !== alt));
-    if (problem.errors.length === 0 || elsewhere.length) this.#showAlert(problem, elsewhere);
-    if (problem.code === "no_worker") this.#watchHealth();
+    if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
+    if (problem.code === "no_worker") this.health.watch(true);
   }
 
   // -- what is seen ----------------------------------------------------------------------------------------------------
@@ -306,43 +321,6 @@ export class AIImageDialogElement extends HTMLElement {
   #say(news) {
     setText(part(this.#root, "status"), news.text);
     this.announcer.say(news);
-  }
-
-  #showHealth(health) {
-    const notice = part(this.#root, "notice");
-    const message = make("p", { className: "message warning" }, health.detail ?? "");
-    notice.replaceChildren(...(health.status === "ok" ? [] : [message]));
-    if (health.status !== "ok") this.#watchHealth();
-  }
-
-  /** While something is amiss, look now and then whether it is mended. */
-  #watchHealth() {
-    clearTimeout(this.#healthTimer);
-    this.#healthTimer = setTimeout(async () => {
-      try {
-        this.#showHealth(await this.api.health());
-      } catch (problem) {
-        if (!(problem instanceof Problem)) throw problem;
-        this.#watchHealth();
-      }
-    }, HEALTH_PAUSE);
-  }
-
-  #showAlert(problem, errors = []) {
-    const region = part(this.#root, "alert");
-    if (!problem) {
-      region.replaceChildren();
-      return;
-    }
-    const { status, code, detail } = problem;
-    const own = errors.map((error) => error.detail).join(" ") || detail;
-    const fallback = code === "network" ? "network" : "unexpected";
-    const message = make("p", { className: "message error" }, own || this.texts.get(fallback, { status }));
-    if (status === 401) {
-      const link = make("a", { href: location.href, target: "_blank", rel: "noopener" }, this.texts.get("log_in"));
-      message.append(" ", link);
-    }
-    region.replaceChildren(message);
   }
 }
 

@@ -1,0 +1,49 @@
+/**
+ * What is wrong, above both panes: a notice while something is amiss, an alert when something that was asked for failed.
+ * Neither repeats the other, and an alert about the state of the site goes when the site is well again.
+ */
+import { make, part } from "./dom.js";
+
+/** Problems that pass without the author doing anything, as `GET health/` calls them. */
+const PASSING = new Set(["no_worker", "no_model_configured"]);
+
+export class Messages {
+  #texts;
+  #alertCode = "";
+  #noticeStatus = "";
+
+  constructor(root, texts) {
+    this.notice = part(root, "notice");
+    this.alert = part(root, "alert");
+    this.#texts = texts;
+  }
+
+  /** @param {{status: string, detail: string}} health */
+  showHealth({ status, detail = "" }) {
+    if (status === "ok" && PASSING.has(this.#alertCode)) this.showAlert(null);
+    const text = status === "ok" || status === this.#alertCode ? "" : detail;
+    this.#noticeStatus = text && status;
+    // The region is live: the same words again would be read out again.
+    if (this.notice.textContent === text) return;
+    this.notice.replaceChildren(...(text ? [make("p", { className: "message warning" }, text)] : []));
+  }
+
+  /** Say what `problem` says, or `errors` in its place where they belong to no field; nothing for null. */
+  showAlert(problem, errors = []) {
+    this.#alertCode = problem?.code ?? "";
+    if (!problem) {
+      this.alert.replaceChildren();
+      return;
+    }
+    const { status, code, detail } = problem;
+    const own = errors.map((error) => error.detail).join(" ") || detail;
+    const fallback = code === "network" ? "network" : "unexpected";
+    const message = make("p", { className: "message error" }, own || this.#texts.get(fallback, { status }));
+    if (status === 401) {
+      const link = make("a", { href: location.href, target: "_blank", rel: "noopener" }, this.#texts.get("log_in"));
+      message.append(" ", link);
+    }
+    this.alert.replaceChildren(message);
+    if (code === this.#noticeStatus) this.showHealth({ status: code });
+  }
+}
