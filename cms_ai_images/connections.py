@@ -13,6 +13,7 @@ import django_rq
 import redis.asyncio
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from cms_ai_images.types import Priority
@@ -30,8 +31,14 @@ def queue_name(pool: str, priority: int = Priority.NORMAL) -> str:
 
 @lru_cache(maxsize=16)
 def get_redis(pool: str) -> Redis:
-    """A client with short timeouts and no retries, shared by the threads of this process."""
-    client = django_rq.get_connection(queue_name(pool))
+    """A client with short timeouts and no retries, shared by the threads of this process.
+
+    Raises redis' `ConnectionError` for a pool without queues: nobody can be reached there either.
+    """
+    try:
+        client = django_rq.get_connection(queue_name(pool))
+    except KeyError as error:
+        raise ConnectionError(f"RQ_QUEUES has no queue called {queue_name(pool)}") from error
     client.connection_pool.connection_kwargs.update(
         socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
     )

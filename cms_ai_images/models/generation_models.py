@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf
-from cms_ai_images.types import ModelSpec, Operation
+from cms_ai_images.types import ModelSpec, Operation, Priority
 
 from . import shapes
 
@@ -139,6 +140,13 @@ class GenerationModel(models.Model):
         """Refuse what would only fail in the worker, at the field where it belongs."""
         fill_empty_json(self)
         errors: dict[str, Any] = {}
+        missing = [
+            name for p in Priority if (name := f"{self.pool}-{p.word}") not in getattr(settings, "RQ_QUEUES", {})
+        ]
+        if missing:
+            errors["pool"] = _("The settings have no queue called %(queues)s. Add it to RQ_QUEUES.") % {
+                "queues": ", ".join(missing)
+            }
         if self.backend not in conf.get("BACKENDS"):
             errors["backend"] = _("No backend is called “%(backend)s”. Known ones: %(known)s.") % {
                 "backend": self.backend,

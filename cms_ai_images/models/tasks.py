@@ -45,7 +45,7 @@ class GenerationTask(models.Model):
     request = models.JSONField(_("request"), help_text=_("What the author asked for."))
     parameters = models.JSONField(_("parameters"), help_text=_("What the backend is told, every value resolved."))
     fingerprint = models.CharField(
-        _("fingerprint"), max_length=64, db_index=True, help_text=_("SHA-256 of everything that decides the pixels.")
+        _("fingerprint"), max_length=64, help_text=_("SHA-256 of everything that decides the pixels.")
     )
     auto_accept = models.BooleanField(_("accept at once"), default=False)
     parent = models.ForeignKey(
@@ -114,6 +114,8 @@ class GenerationTask(models.Model):
         indexes = [
             # A user's history, newest first.
             models.Index(fields=["user", "-id"], name="ai_images_task_user"),
+            # The same request again.
+            models.Index(fields=["user", "fingerprint"], name="ai_images_task_fingerprint"),
             # What can be claimed, in claiming order; finished rows are not in it, so it stays small.
             models.Index(
                 fields=["pool", "-priority", "available_at", "id"],
