@@ -110,12 +110,32 @@ def test_pictures_can_be_kept_without_being_inserted_or_thrown_away(site: Site, 
     expect(page.locator(".tiptap img")).to_have_count(0)
 
 
-def test_a_failure_says_what_to_do_and_can_be_repeated(page: Page) -> None:
+def test_a_failure_says_what_to_do_and_can_be_repeated_where_that_may_help(site: Site, page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Broken model")
     expect(dialog.alert).to_contain_text("An administrator must mend it")
     expect(dialog.prompt).to_have_value(PROMPT)
+    expect(dialog.action("Try again")).to_be_hidden()
+
+    site.execute("UPDATE cms_ai_images_generationtask SET error_code = 'generation_failed' WHERE status = 'failed'")
+    page.reload()
+    dialog.open()
+    expect(dialog.action("Try again")).to_be_visible()
+    expect(dialog.alert).not_to_be_empty()
     dialog.action("Try again").click()
     expect(dialog.alert).to_contain_text("An administrator must mend it")
+
+
+def test_after_reopening_nothing_is_left_of_a_failure_that_was_told(site: Site, page: Page) -> None:
+    Dialog(page).open().generate(model="Broken model").alert.get_by_text("An administrator").wait_for()
+    site.execute("UPDATE cms_ai_images_generationtask SET error_code = 'generation_failed' WHERE status = 'failed'")
+    page.reload()
+    dialog = Dialog(page).open()
+    expect(dialog.action("Try again")).to_be_visible()
+    page.keyboard.press("Escape")
+    dialog.open()
+    expect(dialog.action("Try again")).to_be_hidden()
+    expect(dialog.alert).to_be_empty()
+    expect(dialog.prompt).to_have_value(PROMPT)
 
 
 def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page: Page) -> None:
@@ -263,3 +283,19 @@ def test_control_enter_generates_from_anywhere(page: Page) -> None:
     dialog.root.get_by_label("Model").focus()
     page.keyboard.press("Control+Enter")
     dialog.wait_for_pictures()
+
+
+def test_the_focus_stays_in_the_dialog_when_its_control_goes(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Quick model").wait_for_pictures()
+    dialog.root.get_by_label("Model").select_option(label="Endless model")
+    dialog.root.get_by_label("Alternative text").focus()
+    page.keyboard.press("Control+Enter")
+    expect(dialog.action("Cancel")).to_be_focused()
+    page.wait_for_timeout(600)  # "Cancel" does nothing at once, lest a double click cancels
+    page.keyboard.press("Enter")
+    expect(dialog.action("Generate")).to_be_focused()
+    dialog.generate(model="Quick model").wait_for_pictures()
+    dialog.pictures.first.focus()
+    dialog.root.get_by_label("Model").evaluate("select => (select.value = 'endless')")
+    page.keyboard.press("Control+Enter")
+    expect(dialog.action("Cancel")).to_be_focused()

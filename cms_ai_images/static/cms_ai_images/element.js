@@ -25,6 +25,7 @@ export class AIImageDialogElement extends HTMLElement {
   #busy = false;
   #cancelFrom = 0;
   #alt = "";
+  #focused = null; // what had the focus last
   #over = new Set(); // ids of tasks that the author is done with
 
   /**
@@ -41,6 +42,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.dialog = root.querySelector("dialog");
     this.dialog.addEventListener("close", () => this.#onClose());
     root.addEventListener("click", (event) => this.#onClick(event));
+    root.addEventListener("focusin", (event) => (this.#focused = event.target));
     await Promise.all([...root.querySelectorAll("link")].map(styled));
     if (!root.querySelector("#compose")) return; // the fragment only says why this person may not use it
 
@@ -161,6 +163,7 @@ export class AIImageDialogElement extends HTMLElement {
   #onClose() {
     this.#unfollow();
     this.health.stop();
+    if (this.#task?.status === "failed") this.#clear(); // its reason was told; the next time begins without it
     this.dispatchEvent(new CustomEvent("ai-image:close"));
   }
 
@@ -248,11 +251,15 @@ export class AIImageDialogElement extends HTMLElement {
 
   /** Back to an empty right pane; what was typed stays. */
   #forget() {
+    this.#clear();
+    this.compose.prompt.focus();
+  }
+
+  #clear() {
     this.#unfollow();
     this.#task = null;
     this.gallery.clear();
     setText(part(this.#root, "status"), "");
-    this.compose.prompt.focus();
   }
 
   /** Do one thing at a time, so that a double click asks once, and show what went wrong where it belongs. */
@@ -294,13 +301,22 @@ export class AIImageDialogElement extends HTMLElement {
     generate.classList.toggle("primary", !image);
     insert.classList.toggle("primary", Boolean(image));
     insert.hidden = !image;
-    action(this.#root, "retry").hidden = this.#task?.status !== "failed";
-    if (cancel.matches(":focus") && !this.#isDrawing) generate.focus();
-    cancel.hidden = !this.#isDrawing || this.#task.cancel_requested;
+    action(this.#root, "retry").hidden = this.#task?.status !== "failed" || this.#task.error?.retryable === false;
+    const isOver = !this.#isDrawing || this.#task.cancel_requested;
+    if (cancel.matches(":focus") && isOver) generate.focus();
+    cancel.hidden = isOver;
     action(this.#root, "library").hidden = Boolean(image?.library);
     action(this.#root, "discard").hidden = Boolean(image?.library);
     this.dialog.dataset.phase = this.#isDrawing ? "drawing" : image ? "choosing" : "composing";
+    this.#keepFocus([cancel, insert, this.compose.prompt]);
     this.#renderStatus();
+  }
+
+  /** When the control that had the focus was hidden or removed, go to the first of `others` that is shown. */
+  #keepFocus(others) {
+    const { activeElement } = this.#root;
+    if (!this.#focused || isShown(this.#focused) || (activeElement && isShown(activeElement))) return;
+    others.find(isShown)?.focus();
   }
 
   #renderStatus() {
@@ -323,6 +339,8 @@ export class AIImageDialogElement extends HTMLElement {
     this.announcer.say(news);
   }
 }
+
+const isShown = (element) => element.getClientRects().length > 0;
 
 /** Resolves when the style sheet is loaded, or cannot be: an unstyled dialog is better than none. */
 const styled = (link) =>
