@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from cms_ai_images.safety.prompt import clean_text
+
 from .conftest import OpenPage
 
 
@@ -25,6 +27,11 @@ def test_a_size_is_called_by_its_usual_ratio(page: Page) -> None:
     sizes = [[1024, 1024], [192, 128], [128, 192], [1344, 768], [768, 1344], [1000, 100]]
     names = ["1:1", "3:2", "2:3", "16:9", "9:16", "1000 × 100"]
     assert evaluate(page, "ratio.js", "x.map((size) => m.ratioName(...size))", sizes) == names
+
+
+def test_a_prompt_is_as_long_as_the_server_says(page: Page) -> None:
+    prompts = ["", "  a fox \n", "a\nb\tc", "\U0001f98a fox", "cafe\u0301", "a\x00\x7fb", "\U0001f469\u200d\U0001f3a8"]
+    assert evaluate(page, "compose.js", "x.map(m.promptLength)", prompts) == [len(clean_text(p)) for p in prompts]
 
 
 TEXTS = """(() => {

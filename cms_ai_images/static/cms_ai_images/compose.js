@@ -230,8 +230,8 @@ export class Compose {
 
   /** Examples while the prompt is empty; how long it may be when it gets long. */
   #count() {
-    const used = this.prompt.value.length;
-    part(this.form, "examples").hidden = used > 0;
+    const used = promptLength(this.prompt.value);
+    part(this.form, "examples").hidden = this.prompt.value !== "";
     const near = used > this.#promptLimit * 0.8;
     const text = near ? this.#texts.get("counter", { used, limit: this.#promptLimit }) : "";
     setText(part(this.form, "counter"), text);
@@ -239,3 +239,9 @@ export class Compose {
 }
 
 const controls = (field) => [...field.querySelectorAll("textarea, select, input")];
+
+/** As the server counts: composed characters, not UTF-16 units, without control characters and outer space. */
+export function promptLength(text) {
+  const shown = text.normalize("NFC").replace(/[\p{Cc}\p{Cs}]/gu, (char) => ("\n\t".includes(char) ? char : ""));
+  return [...shown.trim()].length;
+}
