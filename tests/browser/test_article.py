@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -72,6 +73,19 @@ def test_the_words_that_were_selected_stay_and_describe_the_picture(open_page: O
     dialog.generate("a fox", count=1).wait_for_pictures().action("Insert").click()
     expect(page.locator(".tiptap img")).to_be_visible()
     expect(text).to_have_text("Before the picture.")
+
+
+def test_without_a_cursor_a_picture_goes_after_what_is_there(site: Site, open_page: OpenPage, article: int) -> None:
+    body = '<img src="/static/admin/img/icon-yes.svg" alt="first"><p>Before the picture.</p>'
+    site.execute("UPDATE articles_article SET body = ? WHERE id = ?", body, article)
+    warnings: list[str] = []
+    page = open_page(change_page(article))
+    page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
+    dialog.action("Insert").click()
+    expect(page.locator(".tiptap img")).to_have_count(2)
+    expect(page.locator(".tiptap p + img")).to_have_attribute("data-cms-src", re.compile("filer.image"))
+    assert not [text for text in warnings if "TextSelection" in text]
 
 
 def test_a_decorative_picture_has_an_empty_alternative_text(open_page: OpenPage, article: int) -> None:

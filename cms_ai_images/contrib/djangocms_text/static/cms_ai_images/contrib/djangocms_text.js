@@ -56,7 +56,9 @@ async function insertImage(editor) {
       prompt: editor.state.doc.textBetween(from, to, " "),
     });
     // After the selection, never instead of it: the author may have selected the words that describe the picture.
-    const chain = editor.chain().focus(to);
+    // Without a cursor the selection can end between blocks, where no text cursor may stand: then it goes to the end.
+    const inText = editor.state.doc.resolve(to).parent.inlineContent;
+    const chain = editor.chain().focus(inText ? to : "end");
     if (image) {
       const { library, alt } = image;
       chain.setImage({ src: library.url, alt, "data-cms-src": library.data_cms_src });
