@@ -14,6 +14,7 @@ from diffusers import PNDMScheduler, StableDiffusionPipeline
 from cms_ai_images.backends.diffusers import DiffusersBackend
 from cms_ai_images.exceptions import (
     DeadlineExceeded,
+    DeviceLost,
     GenerationError,
     OperationNotSupported,
     OutOfMemory,
@@ -220,6 +221,20 @@ def test_exhausted_memory_is_said(fresh: DiffusersBackend) -> None:
     with pytest.raises(OutOfMemory) as caught:
         draw(fresh)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize("kind", [torch.AcceleratorError, RuntimeError])
+def test_a_lost_gpu_is_said_and_left_alone(fresh: DiffusersBackend, kind: type[RuntimeError]) -> None:
+    def fail(*args: Any) -> None:
+        raise kind("CUDA error: an illegal memory access was encountered")
+
+    fresh.pipeline.enable_model_cpu_offload(device="cpu")
+    hooks = list(fresh.pipeline._all_hooks)
+    hook = fresh.pipeline.unet.register_forward_pre_hook(fail)
+    with pytest.raises(DeviceLost):
+        draw(fresh)
+    hook.remove()
+    assert fresh.pipeline._all_hooks == hooks  # renewing them would move weights on a device that is gone
 
 
 def test_any_other_failure_keeps_its_cause(fresh: DiffusersBackend) -> None:

@@ -53,6 +53,8 @@ def _try(runtime: Runtime, members: list[Member]) -> None:
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a library raises ends the attempt, never the worker
+        if isinstance(error, DeviceLost):
+            runtime.must_restart = runtime.must_stop = True
         for member in members:
             if not member.ended:
                 leave(runtime.heartbeat, member, error)
@@ -85,8 +87,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
     except BatchOver:
         return
     except DeviceLost:
-        runtime.must_restart = runtime.must_stop = True
-        raise
+        raise  # in halves it would fail, too
     except GenerationError as error:
         if len(members) == 1:
             leave(runtime.heartbeat, members[0], error)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import OperationNotSupported, OutOfMemory, PictureWithheld
+from cms_ai_images.exceptions import DeviceLost, OperationNotSupported, OutOfMemory, PictureWithheld
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, PreviewSource, StepCallback
 
 from .batching import Shot, batch_key, halves, plan, shots_of
@@ -111,11 +111,13 @@ class DiffusersBackend(Backend):
             with torch.inference_mode():
                 drawn = self._draw(shots_of(requests), reporter)
         except BaseException as error:
+            failure: BaseException = error
+            if isinstance(error, Exception) and error is not reporter.stopped_by:
+                failure = drawing_error(error)
+            if isinstance(failure, DeviceLost):
+                raise failure from error  # nothing on it can be moved any more
             # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
             self.pipeline.maybe_free_model_hooks()
-            if error is reporter.stopped_by or not isinstance(error, Exception):
-                raise
-            failure = drawing_error(error)
             if failure is error:
                 raise
             if isinstance(failure, OutOfMemory):

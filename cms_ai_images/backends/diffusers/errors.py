@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 
-from cms_ai_images.exceptions import AIImagesError, GenerationError, ModelFilesMissing, OutOfMemory
+from cms_ai_images.exceptions import AIImagesError, DeviceLost, GenerationError, ModelFilesMissing, OutOfMemory
 
 DETAIL_LENGTH = 200
 """Characters of a foreign message that are kept: it is shown to people, the whole of it is in the chained error."""
@@ -22,6 +22,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether CUDA answers every further call of this process with the same error, so that only a new one helps.
+
+    PyTorch raises `AcceleratorError` for what CUDA reports; versions without it say so in the text.
+    """
+    import torch
+
+    accelerator_error = getattr(torch, "AcceleratorError", ())
+    return isinstance(error, accelerator_error) or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
 
 
 def free_memory(error: BaseException | None = None) -> None:
@@ -48,6 +59,8 @@ def loading_error(model: str, error: Exception) -> AIImagesError:
         return error
     if is_out_of_memory(error):
         return OutOfMemory()
+    if is_device_lost(error):
+        return DeviceLost()
     return ModelFilesMissing(model=model, detail=summary(error))
 
 
@@ -55,7 +68,9 @@ def drawing_error(error: Exception) -> AIImagesError:
     """What a failure to draw means for an author. Keeps an error that already says it."""
     if isinstance(error, AIImagesError):
         return error
-    return OutOfMemory() if is_out_of_memory(error) else GenerationError()
+    if is_out_of_memory(error):
+        return OutOfMemory()
+    return DeviceLost() if is_device_lost(error) else GenerationError()
 
 
 def root_cause(error: BaseException) -> BaseException:
