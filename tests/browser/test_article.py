@@ -114,6 +114,6 @@ def test_who_may_not_generate_is_told_so(open_page: OpenPage, article: int) -> N
     expect(page.get_by_role("button", name="Create with AI")).to_have_count(0)
     page.get_by_role("button", name="AI image", exact=True).click()
     dialog = page.get_by_role("dialog", name="AI image")
-    expect(dialog).to_contain_text("cms_ai_images.generate")
+    expect(dialog).to_contain_text("Can generate AI images")
     dialog.get_by_role("button", name="Close").last.click()
     expect(dialog).to_have_count(0)
