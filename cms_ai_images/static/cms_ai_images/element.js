@@ -162,7 +162,7 @@ export class AIImageDialogElement extends HTMLElement {
 
   #onClose() {
     this.#unfollow();
-    this.health.stop();
+    this.health?.stop(); // absent where the fragment only says why this person may not use it
     if (this.#task?.status === "failed") this.#clear(); // its reason was told; the next time begins without it
     this.dispatchEvent(new CustomEvent("ai-image:close"));
   }
