@@ -287,7 +287,7 @@ class DeviceLost(GenerationError):
 
 class DeadlineExceeded(GenerationError):
     code = "deadline_exceeded"
-    message = _("Drawing took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")
+    message = _("This took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")
 
 
 class WorkerLost(GenerationError):

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.utils import timezone
+from rq.registry import FailedJobRegistry
 
-from cms_ai_images import services
-from cms_ai_images.exceptions import StorageUnavailable
+from cms_ai_images import queue, services
+from cms_ai_images.exceptions import StorageUnavailable, UnknownBackend
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.storage import draft_storage
-from cms_ai_images.types import GenerationRequest, Status
+from cms_ai_images.types import GenerationRequest, Priority, Status
 from cms_ai_images.worker import landing
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import WINDOW, claim
@@ -74,6 +75,22 @@ class TestCompanions:
         tasks = [make_task(author, model) for _ in range(2)]
         assert claim(runtime, str(tasks[0].uuid)) == tasks[:1]
 
+    def test_the_limit_may_differ_by_size(self, author, runtime):
+        model = make_model(options={"max_batch": {"96x64": 2, "default": 3}})
+        square = [make_task(author, model) for _ in range(4)]
+        wide = [make_task(author, model, width=96) for _ in range(4)]
+        assert len(claim(runtime, str(square[0].uuid))) == 3
+        assert len(claim(runtime, str(wide[0].uuid))) == 2
+
+    def test_a_limit_that_makes_no_sense_is_told_by_loading_not_by_the_claim(self, author, runtime):
+        model = make_model(options={"max_batch": "many"})
+        assert len(claim(runtime, str(make_task(author, model).uuid))) == 1
+        task = make_task(author, make_model("unknown", backend="gone"))
+        with pytest.raises(UnknownBackend):
+            carry_out(runtime, claim(runtime, str(task.uuid)))
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.FAILED, "unknown_backend")
+
     def test_authors_take_turns_in_a_batch(self, author, other_author, model, runtime):
         mine = [make_task(author, model) for _ in range(5)]
         theirs = make_task(other_author, model)
@@ -130,6 +147,24 @@ class TestDrawing:
         bad.refresh_from_db()
         assert bad.status == Status.FAILED
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
+
+    def test_a_companion_that_failed_for_good_is_not_repeated_by_its_own_bell(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1, "USER_CONCURRENCY": 5}
+        model.options = {"max_batch": 4, "fail_prompt": "poison"}
+        model.save()
+        ask(author, "a pear")
+        bad = ask(author, "a poisoned apple")
+        serve("images", burst=True)
+        bad.refresh_from_db()
+        assert (bad.status, bad.attempt, bad.charge_round) == (Status.FAILED, 1, 1)
+        failed = FailedJobRegistry(queue=queue.get_queue("images", Priority.NORMAL))
+        assert failed.get_job_ids() == [f"{bad.uuid}-1"]
+        model.options = {"max_batch": 4}
+        model.save()
+        failed.requeue(f"{bad.uuid}-1")
+        serve("images", burst=True)
+        bad.refresh_from_db()
+        assert (bad.status, bad.attempt, bad.charge_round) == (Status.SUCCEEDED, 2, 2)
 
     def test_a_batch_that_runs_out_of_memory_is_halved(self, author, model, runtime):
         model.options = {"max_batch": 4, "memory": 2}
@@ -206,6 +241,18 @@ class TestLanding:
         stored.set()
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 2
+
+    def test_each_has_its_own_time_however_many_wait(self, author, model, runtime, settings, monkeypatch):
+        settings.CMS_AI_IMAGES = {"LANDING_TIMEOUT_SECONDS": 1}
+        land = landing.land
+        monkeypatch.setattr(
+            "cms_ai_images.worker.lander.land", lambda *args, **kwargs: (time.sleep(0.4), land(*args, **kwargs))
+        )
+        for number in range(6):
+            task = make_task(author, model, prompt=f"picture {number}", steps=2 + number)
+            assert carry_out(runtime, claim(runtime, str(task.uuid))) == "drawn"
+        runtime.lander.stop()
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 6
 
     def test_is_tried_again_while_the_storage_fails(self, author, model, runtime):
         task = make_task(author, model)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
 
 from django.db import DatabaseError
-from django.utils import timezone
 
-from cms_ai_images import conf, lifecycle, progress
+from cms_ai_images import conf, progress
 from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, GenerationError, LeaseLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import GeneratedPicture
-from cms_ai_images.worker.batch import BatchOver, Member, Steps, join, leave
+from cms_ai_images.worker.batch import BatchOver, Member, Steps, join, leave, move_deadline
 from cms_ai_images.worker.ending import FAILED
 from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
@@ -69,7 +67,7 @@ def _ready(runtime: Runtime, members: list[Member]) -> Backend:
         runtime.residents.get(model)
         runtime.note_models()
         for member in members:
-            _move_deadline(member, conf.get("TASK_TIMEOUT_SECONDS"))
+            move_deadline(member, conf.get("TASK_TIMEOUT_SECONDS"))
     return runtime.residents.get(model)
 
 
@@ -104,21 +102,14 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
 
 
 def _hand_over(runtime: Runtime, backend: Backend, member: Member, pictures: list[GeneratedPicture]) -> None:
-    """Let the landing thread store the pictures; waits while its backlog is full."""
+    """Let the landing thread store the pictures; waits while its backlog is full.
+
+    Its turn comes after those before it, each with its own time; its own time begins with its turn.
+    """
     try:
-        _move_deadline(member, conf.get("LANDING_TIMEOUT_SECONDS"))
+        move_deadline(member, conf.get("LANDING_TIMEOUT_SECONDS") * (conf.get("LANDING_BACKLOG") + 2))
     except LeaseLost as error:
         leave(runtime.heartbeat, member, error)
         return
     member.ended = DRAWN
     runtime.lander.submit(Landing(member=member, pictures=pictures, model_revision=backend.revision))
-
-
-def _move_deadline(member: Member, seconds: float) -> None:
-    """Give the next stage its own time. Raises `LeaseLost` when the task is no longer ours."""
-    now = timezone.now()
-    deadline = now + timedelta(seconds=seconds)
-    lease = now + timedelta(seconds=conf.get("LEASE_SECONDS"))
-    if not lifecycle.extend_lease(member.fence, lease=lease, deadline=deadline):
-        raise LeaseLost
-    member.hold.deadline = deadline

@@ -8,9 +8,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from datetime import timedelta
 
-from cms_ai_images import progress
-from cms_ai_images.exceptions import AIImagesError
+from django.utils import timezone
+
+from cms_ai_images import conf, lifecycle, progress
+from cms_ai_images.exceptions import AIImagesError, LeaseLost
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Fence, PreviewSource, Progress
 from cms_ai_images.worker.ending import end
@@ -55,6 +58,16 @@ def leave(heartbeat: Heartbeat, member: Member, error: Exception) -> None:
     finally:
         heartbeat.release(member.hold)
         progress.forget(member.task.pool, member.task.uuid)
+
+
+def move_deadline(member: Member, seconds: float) -> None:
+    """Give the next stage its own time. Raises `LeaseLost` when the task is no longer ours."""
+    now = timezone.now()
+    deadline = now + timedelta(seconds=seconds)
+    lease = now + timedelta(seconds=conf.get("LEASE_SECONDS"))
+    if not lifecycle.extend_lease(member.fence, lease=lease, deadline=deadline):
+        raise LeaseLost
+    member.hold.set_deadline(deadline, seconds)
 
 
 class Steps:

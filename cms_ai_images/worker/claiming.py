@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.utils import timezone
 
 from cms_ai_images import conf, lifecycle
 from cms_ai_images.backends import get_backend_class
-from cms_ai_images.models import GenerationModel, GenerationTask
+from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Status
 from cms_ai_images.worker.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 50
 """How many waiting tasks are looked at for companions. A constant, so that a claim costs the same however many wait."""
@@ -33,18 +38,30 @@ def claim(runtime: Runtime, uuid: str) -> list[GenerationTask]:
     if not _take(runtime, [first], deadline):
         return []
     claimed = [first]
-    room = batch_limit(first.model) - first.parameters["num_images"]
+    room = batch_limit(first) - first.parameters["num_images"]
     if room > 0:
         with transaction.atomic():
             claimed += _take(runtime, companions(first, room), deadline)
     return claimed
 
 
-def batch_limit(model: GenerationModel | None) -> int:
-    """How many pictures of this model fit into one batch; 1 where the model says nothing or cannot do it."""
-    if model is None or not get_backend_class(model.backend).supports_batches:
+def batch_limit(task: GenerationTask) -> int:
+    """How many pictures of this size its model draws at once: `max_batch`, a number or one for each size.
+
+    1 where the model says nothing sensible, or its backend is unknown: loading it tells what is wrong.
+    """
+    model = task.model
+    try:
+        if model is None or not get_backend_class(model.backend).supports_batches:
+            return 1
+        limit = model.options.get("max_batch", 1)
+        if isinstance(limit, dict):
+            size = f"{task.parameters['width']}x{task.parameters['height']}"
+            limit = limit.get(size, limit.get("default", 1))
+        return int(limit)
+    except (AIImagesError, ImproperlyConfigured, TypeError, ValueError) as error:
+        logger.warning("Task %s is drawn alone: %s", task.uuid, error)
         return 1
-    return int(model.options.get("max_batch", 1))
 
 
 def companions(first: GenerationTask, room: int) -> list[GenerationTask]:

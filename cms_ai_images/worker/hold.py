@@ -23,10 +23,15 @@ class Hold:
     def __init__(self, fence: Fence, deadline: datetime) -> None:
         self.fence = fence
         self.deadline = deadline
+        self._seconds: float = conf.get("TASK_TIMEOUT_SECONDS")
         self._cancelled = threading.Event()
         self._lost = threading.Event()
         self._stopping = threading.Event()
         self._lease_ends = time.monotonic() + conf.get("LEASE_SECONDS")
+
+    def set_deadline(self, deadline: datetime, seconds: float) -> None:
+        """Begin a stage of the work that may take so many seconds."""
+        self.deadline, self._seconds = deadline, seconds
 
     def cancel(self) -> None:
         """Its owner no longer wants it: the next check raises `TaskCancelled`."""
@@ -45,7 +50,7 @@ class Hold:
         if self._stopping.is_set() and not drawn:
             raise WorkerStopping
         if timezone.now() > self.deadline:
-            raise DeadlineExceeded(seconds=conf.get("TASK_TIMEOUT_SECONDS"))
+            raise DeadlineExceeded(seconds=self._seconds)
 
     def beat(self) -> None:
         """Extend the lease in the database, and learn of a cancellation there."""

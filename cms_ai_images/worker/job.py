@@ -6,6 +6,7 @@ from django.db import close_old_connections
 from rq import get_current_job
 
 from cms_ai_images import services
+from cms_ai_images.exceptions import GenerationError, by_code
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Status
 from cms_ai_images.worker.attempt import carry_out
@@ -22,21 +23,25 @@ def run(uuid: str) -> str:
     try:
         if tasks := claim(runtime, uuid):
             return carry_out(runtime, tasks)
-        return "queued again" if _repeat(uuid) else "nothing to do"
+        return _nothing_to_draw(uuid)
     finally:
         close_old_connections()
 
 
-def _repeat(uuid: str) -> bool:
-    """Retry a failed task whose last job somebody has started again in RQ's pages.
+def _nothing_to_draw(uuid: str) -> str:
+    """What a bell means whose task does not wait: mostly nothing, for example because it was drawn as a companion.
 
-    RQ then forgets when that job ended; the second run of a doubled job still knows.
+    The bell of a companion that failed for good raises its error, so that RQ shows it with its reason. A failed job
+    that somebody starts again in RQ's pages retries its task: such a job has failed before, and RQ has forgotten when;
+    the second run of a doubled job still knows.
     """
     job = get_current_job()
-    if job is None or job.ended_at is not None:
-        return False
     task = GenerationTask.objects.select_related("model").filter(uuid=uuid, status=Status.FAILED).first()
-    if task is None or job.id != f"{task.uuid}-{task.attempt}":
-        return False
+    if job is None or task is None or job.id != f"{task.uuid}-{task.attempt}":
+        return "nothing to do"
+    if job.latest_result() is None:
+        raise (by_code(task.error_code) or GenerationError)(**task.error_params)
+    if job.ended_at is not None:
+        return "nothing to do"
     services.repeat(task)
-    return True
+    return "queued again"

@@ -13,7 +13,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from cms_ai_images import conf
 from cms_ai_images.exceptions import AIImagesError, StorageUnavailable
 from cms_ai_images.types import GeneratedPicture
-from cms_ai_images.worker.batch import Member, leave
+from cms_ai_images.worker.batch import Member, leave, move_deadline
 from cms_ai_images.worker.heartbeat import Heartbeat
 from cms_ai_images.worker.landing import land
 
@@ -67,6 +67,7 @@ class Lander(threading.Thread):
     def _land(self, landing: Landing) -> None:
         member = landing.member
         try:
+            move_deadline(member, conf.get("LANDING_TIMEOUT_SECONDS"))
             self._land_patiently(landing)
         except AIImagesError as error:
             leave(self.heartbeat, member, error)

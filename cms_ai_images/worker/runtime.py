@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from django.utils import timezone
 
-from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.exceptions import AIImagesError, DeviceLost
 from cms_ai_images.models import GenerationModel, Worker
 from cms_ai_images.worker.heartbeat import Heartbeat
 from cms_ai_images.worker.lander import Lander
@@ -61,6 +61,8 @@ class Runtime:
                 self.residents.get(model)
             except AIImagesError as error:
                 logger.error("The model %s cannot be loaded: %s", model.slug, error)
+                if isinstance(error, DeviceLost):
+                    self.must_restart = self.must_stop = True
         self.note_models()
 
     def note_models(self) -> None:

@@ -11,6 +11,7 @@ from cms_ai_images.exceptions import PictureBroken
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, PreviewSource, StepCallback
 
 from .batching import Shot, takes_several
+from .errors import is_out_of_memory
 from .previews import Frame, Previewer, foresee
 from .signatures import accepted_names
 from .texts import TextCache
@@ -31,6 +32,8 @@ class StepReporter:
         self.previewer = previewer
         self.done = 0
         self.stopped_by: BaseException | None = None
+        self.preview_error: Exception | None = None
+        """The model's own failure, though it came up while the caller looked at previews: GPUs report late."""
 
     def begin(self, shots: Sequence[Shot], *, requests: int, calls: int) -> None:
         """A call begins, which draws these pictures; with it, so many calls are left."""
@@ -47,7 +50,8 @@ class StepReporter:
         try:
             self.on_step(self.done, total, previews)
         except BaseException as error:
-            self.stopped_by = error
+            if error is not self.preview_error:
+                self.stopped_by = error
             raise
         return tensors
 
@@ -57,7 +61,16 @@ class StepReporter:
             return None
         before, now = self.last_frame, Frame(latents=latents, index=getattr(scheduler, "step_index", None))
         self.last_frame = now
-        return lambda: self._group(self.previewer.images(foresee(scheduler, now, before)))  # type: ignore[union-attr]
+        return lambda: self._look(scheduler, now, before)
+
+    def _look(self, scheduler: Any, now: Frame, before: Frame | None) -> list[list[Any]]:
+        try:
+            return self._group(self.previewer.images(foresee(scheduler, now, before)))  # type: ignore[union-attr]
+        except Exception as error:
+            if is_out_of_memory(error):
+                return [[] for _ in range(self.requests)]  # the pictures matter, not the previews
+            self.preview_error = error
+            raise
 
     def _group(self, images: list[Any]) -> list[list[Any]]:
         groups: list[list[Any]] = [[] for _ in range(self.requests)]

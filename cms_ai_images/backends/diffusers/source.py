@@ -52,8 +52,8 @@ def locate_weights(spec: ModelSpec, entry: dict[str, Any]) -> Path:
 
     Raises `UnsafeWeights` for anything but safetensors, and `ModelFilesMissing`.
     """
-    import httpx
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import httpx
 
     source, file = str(entry.get("source", "")), str(entry.get("file", ""))
     name = file or source
