@@ -63,12 +63,13 @@ def _ready(runtime: Runtime, members: list[Member]) -> Backend:
     model = members[0].task.model
     if model is None:
         raise ModelNotAvailable
-    if not runtime.residents.has(model):
-        runtime.residents.get(model)
+    was_loaded = runtime.residents.has(model)
+    backend = runtime.residents.get(model)
+    if not was_loaded:
         runtime.note_models()
         for member in members:
             move_deadline(member, conf.get("TASK_TIMEOUT_SECONDS"))
-    return runtime.residents.get(model)
+    return backend
 
 
 def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:

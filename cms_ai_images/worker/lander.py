@@ -10,7 +10,7 @@ import time
 
 from django.db import DatabaseError, close_old_connections, connection
 
-from cms_ai_images import conf
+from cms_ai_images import conf, progress
 from cms_ai_images.exceptions import AIImagesError, StorageUnavailable
 from cms_ai_images.types import GeneratedPicture
 from cms_ai_images.worker.batch import Member, leave, move_deadline
@@ -73,6 +73,7 @@ class Lander(threading.Thread):
             leave(self.heartbeat, member, error)
         else:
             self.heartbeat.release(member.hold)
+            progress.forget(member.task.pool, member.task.uuid)  # the pictures are there, the previews need no memory
 
     def _land_patiently(self, landing: Landing) -> None:
         """Try again while the storage fails and the lease holds; then the task is repeated."""
