@@ -23,6 +23,7 @@ export class AIImageDialogElement extends HTMLElement {
   #progress = null;
   #unfollow = () => {};
   #busy = false;
+  #ready = Promise.resolve();
   #cancelFrom = 0;
   #alt = "";
   #focused = null; // what had the focus last
@@ -77,7 +78,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.compose.prompt.focus();
     if (prompt && !this.compose.prompt.value) this.compose.setPrompt(prompt);
     this.#render();
-    this.#refresh();
+    this.#ready = this.#refresh();
   }
 
   get #root() {
@@ -110,6 +111,7 @@ export class AIImageDialogElement extends HTMLElement {
   }
 
   async #generate() {
+    await this.#ready; // before that, number and size are not the ones that will be shown as chosen
     if (this.#isDrawing) return;
     this.compose.clearErrors();
     const mistakes = this.compose.mistakes();
