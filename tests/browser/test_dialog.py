@@ -60,15 +60,6 @@ def test_a_double_click_makes_one_task(site: Site, page: Page) -> None:
     assert count_tasks(site) == before + 1
 
 
-def test_a_fast_author_gets_what_the_dialog_shows_as_chosen(page: Page) -> None:
-    page.route("**/models/", lambda route: (page.wait_for_timeout(800), route.continue_()))
-    dialog = Dialog(page).open()
-    dialog.prompt.fill(PROMPT)
-    page.keyboard.press("Control+Enter")
-    dialog.wait_for_pictures()
-    expect(dialog.pictures).to_have_count(2)
-
-
 def test_the_progress_is_told_in_words(page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Endless model")
     status = dialog.root.get_by_text("Drawing, step", exact=False).first
