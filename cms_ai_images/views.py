@@ -30,6 +30,6 @@ def dialog(request: HttpRequest) -> HttpResponse:
         services.check_permission(request.user)
     except AIImagesError as problem:
         return render(
-            request, "cms_ai_images/dialog_problem.html", {**context, "problem": problem}, status=problem.status
+            request, "cms_ai_images/dialog/problem.html", {**context, "problem": problem}, status=problem.status
         )
-    return render(request, "cms_ai_images/dialog.html", context)
+    return render(request, "cms_ai_images/dialog/dialog.html", context)

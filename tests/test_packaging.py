@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_package_all_of_it_and_nothing_else(wheel: Path):
     assert {
         "cms_ai_images/py.typed",
         "cms_ai_images/migrations/0001_initial.py",
-        "cms_ai_images/templates/cms_ai_images/dialog.html",
+        "cms_ai_images/templates/cms_ai_images/dialog/dialog.html",
         "cms_ai_images/static/cms_ai_images/dialog.js",
         "cms_ai_images/contrib/djangocms_text/static/cms_ai_images/contrib/djangocms_text.js",
     } <= shipped
