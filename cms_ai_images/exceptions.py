@@ -146,6 +146,11 @@ class FolderNotFound(InvalidRequest):
     message = _("This folder no longer exists. Choose another one.")
 
 
+class TooManyFavourites(InvalidRequest):
+    code = "too_many_favourites"
+    message = _("You have %(limit)d favourites, which is the most. Remove one first.")
+
+
 # -- Who may -----------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +227,13 @@ class ModelFilesMissing(GenerationError):
         "The files of the model “%(model)s” are missing or incomplete (%(detail)s). An administrator must mend it."
     )
     author_message = _("The files of the model “%(model)s” are missing or incomplete. An administrator must mend it.")
+
+
+class ModelFilesDamaged(GenerationError):
+    code = "model_files_damaged"
+    retryable = False
+    message = _("The file %(file)s of the model “%(model)s” is missing or damaged. Restore it with “%(restore)s”.")
+    author_message = _("A file of the model “%(model)s” is missing or damaged. An administrator must mend it.")
 
 
 class UnsafeWeights(GenerationError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from diffusers import DDPMPipeline, DDPMScheduler, StableDiffusionPipeline, UNet
 from safetensors.torch import load_file, save_file
 
 from cms_ai_images.backends.diffusers import DiffusersBackend
-from cms_ai_images.exceptions import AIImagesError, ModelFilesMissing, OperationNotSupported, UnsafeWeights
+from cms_ai_images.exceptions import (
+    AIImagesError,
+    ModelFilesDamaged,
+    ModelFilesMissing,
+    OperationNotSupported,
+    UnsafeWeights,
+)
 from cms_ai_images.types import ModelSpec
 
 from . import tiny_pipelines
@@ -48,6 +55,40 @@ def test_folder_of_a_picture_editing_pipeline_draws_from_text(folder: Path) -> N
     tiny = backend(folder)
     assert len(draw(tiny)) == 1
     assert type(tiny.pipeline) is StableDiffusionPipeline
+
+
+# -- Digests -----------------------------------------------------------------------------------------------------------
+
+
+def write_sums(folder: Path, *, restore: str = "") -> None:
+    """What `sha256sum` writes of all files, after the line that says how to get them back."""
+    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    lines = subprocess.run(["sha256sum", *names], cwd=folder, check=True, capture_output=True, text=True).stdout
+    (folder / "SHA256SUMS").write_text((f"# restore: {restore}\n" if restore else "") + lines)
+
+
+def test_a_folder_with_right_digests_is_loaded(folder: Path) -> None:
+    write_sums(folder)
+    assert len(draw(backend(folder))) == 1
+
+
+def test_a_changed_bit_is_found_and_the_command_that_restores_the_file_is_named(folder: Path) -> None:
+    write_sums(folder, restore="fetch-model tiny")
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    message = load_fails(folder, ModelFilesDamaged)
+    assert "vae/diffusion_pytorch_model.safetensors" in message
+    assert "fetch-model tiny" in message
+
+
+def test_a_missing_file_is_found_by_its_digest(folder: Path) -> None:
+    write_sums(folder)
+    (folder / "unet" / "config.json").unlink()
+    message = load_fails(folder, ModelFilesDamaged)
+    assert "unet/config.json" in message
+    assert "sha256sum --check SHA256SUMS" in message
 
 
 # -- Refusing ----------------------------------------------------------------------------------------------------------

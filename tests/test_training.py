@@ -4,6 +4,7 @@ Nothing here is learned well enough to be looked at. What is tested is that ever
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from PIL import Image, ImageDraw
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-from project.training import captions, dataset, evaluate, export, text, train  # noqa: E402
+from cms_ai_images.backends.diffusers import digests  # noqa: E402
+from project.training import captions, dataset, evaluate, text, train  # noqa: E402
 from project.training.looks import LOOKS  # noqa: E402
 from project.training.scenes import SCENES  # noqa: E402
 from project.training.subjects import SUBJECTS  # noqa: E402
@@ -114,19 +116,18 @@ def test_every_word_of_a_caption_is_known():
 def test_the_folder_is_small_and_holds_no_code(model):
     files = [file for file in model.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= LARGEST
-    assert {file.suffix for file in files} <= {".safetensors", ".json", ".txt"}
+    assert {file.suffix for file in files} <= {".safetensors", ".json", ".txt", ""}
     parts = json.loads((model / "model_index.json").read_text())
     assert {part[0] for part in parts.values() if isinstance(part, list)} <= {"diffusers", "transformers", None}
 
 
-def test_damaged_and_missing_files_are_named(model, tmp_path):
-    assert export.damaged(model) == []
-    for name in ("a.json", "b.json"):
-        (tmp_path / name).write_text("{}")
-    export.write_manifest(tmp_path)
-    (tmp_path / "a.json").write_text("{} ")
-    (tmp_path / "b.json").unlink()
-    assert export.damaged(tmp_path) == ["a.json", "b.json"]
+def test_the_folder_has_digests_and_the_command_that_restores_it(model, tmp_path):
+    assert digests.damaged_files(model) == []
+    copy = shutil.copytree(model, tmp_path / "copy")
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert digests.damaged_files(copy) == ["unet/diffusion_pytorch_model.safetensors"]
+    assert digests.restore_command(copy) == "git checkout -- project/embedded_model"
 
 
 @pytest.mark.parametrize(("height", "width"), [(SIDE, SIDE), (SIDE, 96), (72, 56)])

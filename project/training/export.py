@@ -11,9 +11,11 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from cms_ai_images.backends.diffusers.digests import RESTORE, SUMS
+
 from .denoiser import make_scheduler
 
-MANIFEST = "manifest.json"
+RESTORE_COMMAND = "git checkout -- project/embedded_model"
 
 
 def assemble(
@@ -55,24 +57,14 @@ def export(
     config_path = folder / "text_encoder" / "config.json"
     config = json.loads(config_path.read_text())
     config_path.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
-    write_manifest(folder)
+    write_digests(folder)
 
 
-def write_manifest(folder: Path) -> None:
+def write_digests(folder: Path) -> None:
     """Note the SHA-256 of every file that the pipeline loads; the model card may change freely."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in (MANIFEST, "README.md"))
-    digests = {file.relative_to(folder).as_posix(): _digest(file) for file in files}
-    (folder / MANIFEST).write_text(json.dumps(digests, indent=1) + "\n")
-
-
-def damaged(folder: Path) -> list[str]:
-    """The files that are missing or differ from what was exported; an empty list says that all is well."""
-    digests: dict[str, str] = json.loads((folder / MANIFEST).read_text())
-    return [name for name, digest in digests.items() if not _matches(folder / name, digest)]
-
-
-def _matches(file: Path, digest: str) -> bool:
-    return file.is_file() and _digest(file) == digest
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in (SUMS, "README.md"))
+    lines = [f"{_digest(file)}  {file.relative_to(folder).as_posix()}" for file in files]
+    (folder / SUMS).write_text("\n".join([RESTORE + RESTORE_COMMAND, *lines]) + "\n")
 
 
 def _digest(file: Path) -> str:

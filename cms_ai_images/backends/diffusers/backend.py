@@ -12,6 +12,7 @@ from cms_ai_images.exceptions import DeviceLost, OperationNotSupported, OutOfMem
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, PreviewSource, StepCallback
 
 from .batching import Shot, batch_key, halves, plan, shots_of
+from .digests import check_digests
 from .drawing import StepReporter, draw
 from .errors import drawing_error, free_memory, is_out_of_memory, loading_error
 from .folder import inspect_folder
@@ -54,6 +55,7 @@ class DiffusersBackend(Backend):
         try:
             tuning = read_options(self.spec)
             path, revision = locate(self.spec)
+            check_digests(self.spec.slug, path)
             folder = inspect_folder(self.spec.slug, path)
             device = choose_device()
             dtype = choose_dtype(self.spec, device, folder.class_name)
