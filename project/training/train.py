@@ -21,7 +21,7 @@ from .denoiser import Denoiser, make_unet, train_denoiser
 from .evaluate import draw, sheet
 from .export import assemble, export
 from .text import make_text_encoder, make_tokenizer, pretrain
-from .vae import DOWNSCALE, encode_all, train_vae
+from .vae import DOWNSCALE, encode_all, halved, train_vae
 
 VAE_SHARE = 0.35
 SHOWN_LOOKS = (
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(0)
     minutes = options.minutes * VAE_SHARE
     vae = train_vae(pictures, work, minutes, device, max(16, options.batch // 4), logger.info)
-    latents, factor = kept_latents(vae, pictures, work, device)
+    coarse, latents, factor = kept_latents(vae, pictures, work, device)
     tokenizer = make_tokenizer()
     denoiser = Denoiser(
         make_unet(options.side // DOWNSCALE), kept_text_encoder(tokenizer, work, device, options.text_steps), device
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     train_denoiser(
         denoiser,
         tokenizer,
+        coarse,
         latents,
         recipes,
         work=work,
@@ -97,14 +98,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 def kept_latents(
     vae: AutoencoderKL, pictures: np.ndarray, work: Path, device: torch.device
-) -> tuple[torch.Tensor, float]:
-    """The latents of all pictures and the factor that scales them, computed once for an autoencoder."""
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The latents of all pictures at half and at the whole side, and the factor that scales them, computed once."""
     path = work / "latents.pt"
     if not path.exists() or path.stat().st_mtime < (work / "vae.pt").stat().st_mtime:
         latents, factor = encode_all(vae, pictures, device)
-        torch.save({"latents": latents, "factor": factor}, path)
+        coarse, _ = encode_all(vae, halved(pictures), device, factor)
+        torch.save({"coarse": coarse, "latents": latents, "factor": factor}, path)
     state = torch.load(path)
-    return state["latents"], state["factor"]
+    return state["coarse"], state["latents"], state["factor"]
 
 
 def kept_text_encoder(tokenizer: BertTokenizer, work: Path, device: torch.device, steps: int) -> CLIPTextModel:

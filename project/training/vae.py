@@ -127,8 +127,10 @@ def _save(path: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step
 
 
 @torch.no_grad()
-def encode_all(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> tuple[torch.Tensor, float]:
-    """The latents of all pictures scaled to a deviation of one, and the factor that did it."""
+def encode_all(
+    vae: AutoencoderKL, pictures: np.ndarray, device: torch.device, factor: float | None = None
+) -> tuple[torch.Tensor, float]:
+    """The latents of all pictures, scaled by ``factor`` or else to a deviation of one, and the factor."""
     vae = vae.eval().to(device)
     parts = []
     for start in range(0, len(pictures), 64):
@@ -136,8 +138,15 @@ def encode_all(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -
             mean = vae.encode(to_tensor(pictures[start : start + 64], device)).latent_dist.mean
         parts.append(mean.float().cpu())
     latents = torch.cat(parts)
-    factor = 1.0 / latents.std().item()
+    factor = factor or 1.0 / latents.std().item()
     return (latents * factor).half(), factor
+
+
+def halved(pictures: np.ndarray) -> np.ndarray:
+    """The pictures at half their side: the mean of each 2 x 2 pixels."""
+    count, side = pictures.shape[:2]
+    blocks = pictures.reshape(count, side // 2, 2, side // 2, 2, 3)
+    return np.stack([block.mean(axis=(1, 3)).round().astype(np.uint8) for block in blocks])
 
 
 @torch.no_grad()
