@@ -31,6 +31,12 @@ class Dialog:
 
     def wait_for_pictures(self) -> Dialog:
         """Return when they can be chosen."""
+        self.action("Use").wait_for()
+        return self
+
+    def use(self) -> Dialog:
+        """Go on with the chosen picture to the words that go with it."""
+        self.action("Use").click()
         self.action("Insert").wait_for()
         return self
 

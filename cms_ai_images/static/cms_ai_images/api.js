@@ -4,12 +4,14 @@
 
 /** What went wrong, as the server says it (RFC 9457): a stable `code` and a translated `detail`. */
 export class Problem extends Error {
-  constructor({ status = 0, code = "unknown", detail = "", errors = [] }) {
+  /** `retryAfter`: seconds until it is worth trying again; 0 where nobody says. */
+  constructor({ status = 0, code = "unknown", detail = "", errors = [], retryAfter = 0 }) {
     super(detail || code);
     this.status = status;
     this.code = code;
     this.detail = detail;
     this.errors = errors;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -34,6 +36,29 @@ export class ImagesAPI {
   /** Whether a picture would be drawn by `model` (a slug), else by the default model. */
   health(model) {
     return this.#get(model ? `health/?${new URLSearchParams({ model })}` : "health/");
+  }
+
+  /** {last, favourite_presets, favourites}: what the author chose last, and what they like. */
+  preferences() {
+    return this.#get("preferences/");
+  }
+
+  /** @param {{last?: object, favourite_presets?: string[]}} changes */
+  savePreferences(changes) {
+    return this.#write("PATCH", "preferences/", changes);
+  }
+
+  addFavourite(name, settings) {
+    return this.#post("preferences/favourites/", { name, settings });
+  }
+
+  removeFavourite(id) {
+    return this.#write("DELETE", `preferences/favourites/${id}/`);
+  }
+
+  /** {enabled, balance}: points, where the site counts them. */
+  credits() {
+    return this.#get("credits/");
   }
 
   async presets() {
@@ -80,10 +105,14 @@ export class ImagesAPI {
   }
 
   #post(path, body = {}) {
+    return this.#write("POST", path, body);
+  }
+
+  #write(method, path, body = {}) {
     const token =
       cookie(this.csrfCookie) || document.querySelector("[name=csrfmiddlewaretoken]")?.value || this.csrfToken;
     return this.#send(path, {
-      method: "POST",
+      method,
       headers: { "Content-Type": "application/json", "X-CSRFToken": token },
       body: JSON.stringify(body),
     });
@@ -103,8 +132,11 @@ export class ImagesAPI {
       throw Object.assign(new Problem({ code: "network" }), { cause: error });
     }
     const data = parse(text);
-    if (!response.ok) throw new Problem({ ...data, status: response.status });
-    if (data === null) throw new Problem({ status: response.status, code: "not_json" });
+    if (!response.ok) {
+      const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+      throw new Problem({ ...data, status: response.status, retryAfter });
+    }
+    if (data === null && response.status !== 204) throw new Problem({ status: response.status, code: "not_json" });
     return data;
   }
 }

@@ -65,8 +65,18 @@ export class Compose {
     return errors;
   }
 
-  /** Set the form as it was when `task` was asked for. */
-  restore(task) {
+  /** Offer texts of the page as a start. */
+  offer() {}
+
+  /** Change the words of `task` and keep the seed of `image`. */
+  refine(task, image) {
+    this.restore(task, { seed: image.seed });
+    this.prompt.focus();
+  }
+
+  /** Set the form as it was when `task` was asked for, with `seed` if there is one. */
+  restore(task, { seed = "" } = {}) {
+    this.form.elements.seed.value = seed;
     this.setPrompt(task.prompt);
     this.#check("preset", task.preset?.slug ?? "");
     if (task.model) this.#check("model", task.model.slug);

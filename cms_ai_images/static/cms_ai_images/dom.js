@@ -23,3 +23,6 @@ export function option({ name, value, className, checked = false, title = "" }, 
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Whether somebody can see the element, so that it can have the focus. */
+export const isShown = (element) => element.getClientRects().length > 0;

@@ -1,40 +1,46 @@
 /**
  * `<ai-image-dialog>`: a native modal dialog in which an author describes a picture, watches it appear and picks one.
  *
- * Events: `ai-image:insert` (detail: the accepted image, with the `alt` text to use) and `ai-image:close`.
+ * This is the controller: it knows the parts, the states (machine.js) and what leads from one to the next. The left pane
+ * asks (compose.js); the right one shows one of three views: the pictures, one picture under review, or the history.
+ *
+ * Events: `ai-image:insert` (detail: the accepted image with what is to be inserted) and `ai-image:close`.
  * Closing it loses nothing: the element keeps what was typed, the server keeps what was asked for.
  */
 import { ImagesAPI, Problem } from "./api.js";
 import { Compose } from "./compose.js";
-import { action, part, setText } from "./dom.js";
+import { action, isShown, part, setText } from "./dom.js";
+import { Foot } from "./foot.js";
 import { Gallery } from "./gallery.js";
 import { HealthWatch } from "./health.js";
-import { follow, isFinal } from "./live.js";
+import { History } from "./history.js";
+import { isFinal } from "./live.js";
+import { Machine } from "./machine.js";
 import { Messages } from "./messages.js";
+import { PictureActions } from "./picture_actions.js";
 import { Review } from "./review.js";
-import { Announcer, statusOf } from "./status.js";
+import { Round } from "./round.js";
+import { Status } from "./status.js";
 import { Texts } from "./texts.js";
 
 const DOUBLE_CLICK = 500; // "Cancel" may appear under the second click on "Generate"
 
 export class AIImageDialogElement extends HTMLElement {
   #origin;
-  #task = null;
-  #progress = null;
-  #unfollow = () => {};
   #busy = false;
   #ready = Promise.resolve();
   #cancelFrom = 0;
-  #alt = "";
   #focused = null; // what had the focus last
+  #earlier = null; // {task, image}: the pictures that were there before the task that is being drawn
+  #failed = null; // the task that could be tried again
   #over = new Set(); // ids of tasks that the author is done with
 
   /**
    * Build the dialog from the server's fragment. Resolves when its style sheets are there.
    * @param {string} html
-   * @param {{origin: object|null, allowDecorative: boolean}} options
+   * @param {{origin: object|null, capabilities: {figure: boolean, align: boolean, decorative: boolean}}} options
    */
-  async mount(html, { origin, allowDecorative }) {
+  async mount(html, { origin, capabilities }) {
     const root = this.attachShadow({ mode: "open" });
     const template = document.createElement("template");
     template.innerHTML = html;
@@ -51,33 +57,64 @@ export class AIImageDialogElement extends HTMLElement {
     this.#origin = origin;
     this.api = new ImagesAPI(dataset.apiUrl, { csrfCookie: dataset.csrfCookie, csrfToken: dataset.csrfToken });
     this.texts = new Texts(root, lang);
-    this.compose = new Compose(root, this.texts);
-    this.review = new Review(root, this.texts, { allowDecorative });
-    this.gallery = new Gallery(root, this.texts, (image) => this.#onChoose(image));
-    this.announcer = new Announcer(part(root, "announcer"));
+    this.machine = new Machine((state) => (this.dialog.dataset.state = state));
+    this.dialog.dataset.state = this.machine.state;
     this.messages = new Messages(root, this.texts);
+    this.status = new Status(root, this.texts);
+    this.foot = new Foot(root);
+    this.compose = new Compose(root, this.texts);
+    this.round = new Round(this.api, {
+      onTask: (task, isNews) => this.#onTask(task, isNews),
+      onProgress: (progress) => this.#onProgress(progress),
+      onProblem: (problem) => this.messages.showAlert(problem),
+    });
+    this.#mountPictures(root, capabilities, dataset);
     this.health = new HealthWatch(this.api, {
       model: () => this.#modelSlug,
-      isWaiting: () => this.#isDrawing,
+      isWaiting: () => this.round.isDrawing,
       onHealth: (health) => this.messages.showHealth(health),
     });
     const key = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
     setText(part(root, "shortcut"), this.texts.get("shortcut", { key }));
     this.compose.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#generate()));
     this.review.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#insert()));
-    this.dialog.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#onSubmit(event, () => this.#generate());
+    this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
+    this.dialog.addEventListener("cancel", (event) => this.#onEscape(event));
+  }
+
+  #mountPictures(root, capabilities, { mayseeAll }) {
+    const { api, texts } = this;
+    this.gallery = new Gallery(root, texts, {
+      onChoose: (image) => this.#onChoose(image),
+      onOpen: (image) => this.actions.open?.(image),
+    });
+    this.actions = new PictureActions(root, texts, {
+      onUse: () => this.#use(),
+      onRefine: (image) => this.#refine(image),
+      onVariations: (image) => this.#attempt(() => this.#vary(image)),
+      onRecall: (image) => this.#recall(image),
+      onDiscard: (image) => this.#attempt(() => this.#discard(image)),
+    });
+    this.review = new Review(root, texts, { api, capabilities, onBack: () => this.#back() });
+    this.history = new History(root, texts, {
+      api,
+      mayseeAll: mayseeAll === "true",
+      onOpen: (task) => this.#openTask(task),
+      onRetry: (task) => this.#attempt(async () => this.#openTask(await api.retry(task.id))),
+      onBack: () => this.#showView(this.#viewOfState),
     });
   }
 
-  /** Show it. `prompt` is used where the author has not written anything yet. */
-  open({ prompt = "" } = {}) {
+  /** Show it. `prompt` is used where the author has not written anything yet; `selection` and `article` are offered. */
+  open({ prompt = "", selection = "", article = null } = {}) {
     if (this.dialog.open) return;
     this.dialog.showModal();
     if (!this.compose) return;
+    this.compose.offer({ selection, article });
     this.compose.prompt.focus();
     if (prompt && !this.compose.prompt.value) this.compose.setPrompt(prompt);
-    this.#render();
+    if (this.machine.state === "inserted") this.machine.to("idle");
+    this.#showView(this.#viewOfState);
     this.#ready = this.#refresh();
   }
 
@@ -85,24 +122,37 @@ export class AIImageDialogElement extends HTMLElement {
     return this.shadowRoot;
   }
 
-  get #isDrawing() {
-    return this.#task !== null && !isFinal(this.#task);
-  }
-
   /** The model that draws or would draw. */
   get #modelSlug() {
-    return this.#isDrawing ? this.#task.model?.slug : this.compose.model?.slug;
+    return this.round.isDrawing ? this.round.task.model?.slug : this.compose.model?.slug;
   }
 
   // -- what the author does --------------------------------------------------------------------------------------------
 
   #onClick(event) {
     const name = event.target.closest("[data-action]")?.dataset.action;
-    if (name === "close") this.dialog.close();
-    if (name === "cancel" && Date.now() > this.#cancelFrom) this.#attempt(async () => this.#follow(await this.api.cancel(this.#task.id)));
-    if (name === "retry") this.#attempt(async () => this.#follow(await this.api.retry(this.#task.id)));
-    if (name === "library") this.#attempt(() => this.#addToLibrary());
-    if (name === "discard") this.#attempt(() => this.#discard());
+    const acts = {
+      close: () => this.dialog.close(),
+      cancel: () => Date.now() > this.#cancelFrom && this.#attempt(() => this.#cancel()),
+      retry: () => this.#attempt(async () => this.#follow(await this.api.retry(this.#failed.id))),
+      use: () => this.#use(),
+      back: () => this.#back(),
+      library: () => this.#attempt(() => this.#addToLibrary()),
+      history: () => this.#showView(this.view === "history" ? this.#viewOfState : "history"),
+    };
+    if (Object.hasOwn(acts, name)) acts[name]();
+  }
+
+  #onKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#onSubmit(event, () => this.#generate());
+  }
+
+  /** Escape closes the topmost thing only. */
+  #onEscape(event) {
+    if (event.target !== this.dialog || this.view === "results") return;
+    event.preventDefault();
+    if (this.view === "history") this.#showView(this.#viewOfState);
+    else this.#back();
   }
 
   #onSubmit(event, act) {
@@ -112,60 +162,108 @@ export class AIImageDialogElement extends HTMLElement {
 
   async #generate() {
     await this.#ready; // before that, number and size are not the ones that will be shown as chosen
-    if (this.#isDrawing) return;
+    if (this.round.isDrawing) return;
     this.compose.clearErrors();
     const mistakes = this.compose.mistakes();
     if (mistakes.length) {
       this.compose.showErrors(mistakes);
       return;
     }
-    this.#say({ kind: "sending", text: this.texts.get("sending") });
+    this.status.say({ kind: "sending", text: this.texts.get("sending") });
     const request = this.compose.request();
     if (this.#origin) request.origin = this.#origin;
     this.#follow(await this.api.createTask(request));
     this.#cancelFrom = Date.now() + DOUBLE_CLICK;
-    this.#showResults();
+    this.#showView("results");
+    part(this.#root, "results").scrollIntoView(); // on a phone they are below the form
+  }
+
+  async #cancel() {
+    this.#follow(await this.api.cancel(this.round.task.id));
+  }
+
+  #use() {
+    const image = this.gallery.chosen;
+    if (!image) return;
+    this.machine.to("reviewing");
+    this.review.open(image, this.round.task);
+    this.#showView("review");
+  }
+
+  #back() {
+    this.machine.to("choosing");
+    this.#showView("results");
+    this.gallery.focus();
   }
 
   async #insert() {
-    const { chosen } = this.gallery;
-    if (!chosen || !this.review.isComplete()) return;
-    const accepted = await this.#accept(chosen);
-    this.#over.add(this.#task.id);
-    this.#forget();
-    const detail = { ...accepted, alt: this.#alt };
+    if (this.machine.state !== "reviewing" || !this.review.isComplete()) return;
+    const detail = await this.#accept();
+    this.machine.to("inserted");
+    this.#over.add(this.round.task.id);
+    this.#clear();
     this.dispatchEvent(new CustomEvent("ai-image:insert", { detail, bubbles: true }));
     this.dialog.close();
   }
 
   async #addToLibrary() {
-    this.gallery.replace(await this.#accept(this.gallery.chosen));
-    this.#say({ kind: "library", text: this.texts.get("in_library") });
+    if (!this.review.isComplete()) return;
+    this.gallery.replace(await this.#accept());
+    this.#back();
+    this.status.say({ kind: "library", text: this.texts.get("in_library") });
   }
 
-  async #accept(image) {
-    this.#alt = this.review.text;
-    return this.api.accept(image.id, this.#alt ? { alt_text: this.#alt } : {});
+  /** The accepted image as the API describes it, with what an editor needs to insert it. */
+  async #accept() {
+    const details = this.review.details();
+    const accepted = await this.api.accept(this.gallery.chosen.id, details);
+    const { alt_text: alt = "", caption = "", credit = "" } = details;
+    return { ...accepted, alt, caption, credit, ...this.review.placement() };
   }
 
-  async #discard() {
-    const image = this.gallery.chosen;
+  async #discard(image) {
     await this.api.discard(image.id);
     this.gallery.remove(image);
-    this.#say({ kind: "discarded", text: this.texts.get("discarded") });
+    this.status.say({ kind: "discarded", text: this.texts.get("discarded") });
     if (this.gallery.chosen) this.gallery.focus();
-    else this.#forget();
+    else {
+      this.#clear();
+      this.compose.prompt.focus();
+    }
+  }
+
+  #refine(image) {
+    this.compose.refine(this.round.task, image);
+  }
+
+  #recall(image) {
+    this.compose.restore(this.round.task, { seed: image.seed });
+    this.status.say({ kind: `recalled ${image.id}`, text: this.texts.get("recalled") });
+  }
+
+  async #vary() {
+    this.compose.restore(this.round.task);
+    await this.#generate();
   }
 
   #onChoose(image) {
-    this.review.show(image, this.#task?.prompt ?? "");
+    this.actions?.show(image, this.round.task);
     this.#render();
   }
 
+  /** Show a task of the history as if it had just been asked for. */
+  #openTask(task) {
+    this.#earlier = null;
+    this.#follow(task);
+    this.#showView("results");
+    if (!isFinal(task)) return;
+    this.gallery.focus();
+  }
+
   #onClose() {
-    this.#unfollow();
-    this.health?.stop(); // absent where the fragment only says why this person may not use it
-    if (this.#task?.status === "failed") this.#clear(); // its reason was told; the next time begins without it
+    this.round?.stop(); // these are absent where the fragment only says why this person may not use it
+    this.health?.stop();
+    this.#failed = null; // its reason was told; the next time begins without it
     this.dispatchEvent(new CustomEvent("ai-image:close"));
   }
 
@@ -186,11 +284,12 @@ export class AIImageDialogElement extends HTMLElement {
       this.compose.fill({ presets: presets.value, models: models.value, promptLimit });
     }
     if (!tasks.value) return;
-    const here = tasks.value.find((task) => this.#matters(task));
-    if (here && (!this.#task || this.#task.id === here.id)) {
-      if (!this.#task) this.compose.restore(here);
+    const { task } = this.round;
+    const here = tasks.value.find((candidate) => this.#matters(candidate));
+    if (here && (!task || task.id === here.id)) {
+      if (!task) this.compose.restore(here);
       this.#follow(here);
-    } else if (this.#isDrawing) this.#follow(await this.api.task(this.#task.id));
+    } else if (this.round.isDrawing) this.#follow(await api.task(task.id));
   }
 
   /** Whether the author still waits for `task` here: it is for this field, and none of its pictures was taken. */
@@ -201,67 +300,81 @@ export class AIImageDialogElement extends HTMLElement {
 
   /** Show `task` and everything that becomes of it. */
   #follow(task) {
-    this.#unfollow();
-    this.#progress = null;
-    this.#onTask(task);
-    if (!this.#isDrawing || !this.dialog.open) return;
-    this.health.watch();
-    this.#unfollow = follow(task, this.api, {
-      onTask: (latest) => {
-        this.#onTask(latest);
-        if (isFinal(latest)) this.health.check(); // what was amiss may be over, or be the reason
-      },
-      onProgress: (progress) => {
-        this.#progress = progress;
-        const urls = this.#task.preview_urls.slice(0, progress.previews ?? 0);
-        this.gallery.preview(urls.map((url) => `${url}?step=${progress.step}`));
-        this.#renderStatus();
-      },
-      onProblem: (problem) => this.messages.showAlert(problem),
-    });
+    const { state } = this.machine;
+    const hadPictures = (state === "choosing" || state === "reviewing") && this.round.task.id !== task.id;
+    if (hadPictures) this.#earlier = { task: this.round.task, image: this.gallery.chosen };
+    this.#failed = null;
+    this.round.show(task, this.dialog.open);
+    if (this.round.isDrawing) this.health.watch();
   }
 
-  #onTask(task) {
-    const isNews = this.#task?.id !== task.id || this.#task.status !== task.status;
-    this.#task = task;
-    this.#progress = task.progress ?? (task.status === "running" ? this.#progress : null);
-    if (!isFinal(task)) this.gallery.expect(task.num_images, task.width, task.height);
-    else if (isNews) this.#onEnd(task);
+  #onTask(task, isNews) {
+    if (!isFinal(task)) {
+      this.machine.to(task.status === "queued" ? "queued" : "generating");
+      this.gallery.expect(task.num_images, task.width, task.height);
+    } else if (isNews) {
+      this.#onEnd(task);
+      this.health.check(); // what was amiss may be over, or be the reason
+    }
     this.#render();
   }
 
+  #onProgress(progress) {
+    const urls = this.round.task.preview_urls.slice(0, progress.previews ?? 0);
+    this.gallery.preview(urls.map((url) => `${url}?step=${progress.step}`));
+    this.status.show(this.round);
+  }
+
   #onEnd(task) {
-    const wasInFooter = this.#root.activeElement?.closest(".foot") !== null;
+    const wasInFooter = Boolean(this.#root.activeElement?.closest(".foot"));
     if (task.status === "succeeded") {
-      this.gallery.show(task.images);
+      this.#earlier = null;
+      this.#showPictures(task);
       const count = this.gallery.images.length;
       const name = count === 1 ? "ready_single" : "ready_several";
-      this.#say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
+      this.status.say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
       if (wasInFooter) this.gallery.focus();
-      if (this.#root.activeElement !== this.compose.prompt) this.#showResults();
+      if (this.#root.activeElement !== this.compose.prompt) part(this.#root, "results").scrollIntoView();
       return;
     }
-    this.gallery.clear();
-    this.#say({ kind: `end ${task.id}`, text: this.texts.get(task.status) });
-    if (task.status === "cancelled") this.#over.add(task.id);
-    if (task.error && task.status === "failed") {
-      this.#over.add(task.id);
-      this.messages.showAlert(new Problem(task.error));
+    this.#over.add(task.id);
+    this.#returnToEarlier();
+    this.status.say({ kind: `end ${task.id}`, text: this.texts.get(task.status) });
+    if (task.status === "failed") {
+      this.#failed = task;
+      if (task.error) this.messages.showAlert(new Problem(task.error));
     }
     if (wasInFooter) action(this.#root, "generate").focus();
   }
 
-  /** Back to an empty right pane; what was typed stays. */
-  #forget() {
-    this.#clear();
-    this.compose.prompt.focus();
+  #showPictures(task, chosen) {
+    this.gallery.show(task.images);
+    if (chosen) this.gallery.choose(chosen);
+    this.machine.to(this.gallery.images.length ? "choosing" : "idle");
+    this.actions.show(this.gallery.chosen, task);
   }
 
+  /** An error leads back to the state before: to the pictures that were there, or to an empty pane. */
+  #returnToEarlier() {
+    const earlier = this.#earlier;
+    this.#earlier = null;
+    if (!earlier) {
+      this.#clear();
+      return;
+    }
+    this.round.clear();
+    this.round.task = earlier.task;
+    this.#showPictures(earlier.task, earlier.image);
+    if (this.machine.before === "reviewing" && this.gallery.chosen) this.#use();
+  }
+
+  /** Back to an empty right pane; what was typed stays. */
   #clear() {
-    this.#unfollow();
-    this.#task = null;
+    this.round.clear();
     this.gallery.clear();
-    setText(part(this.#root, "status"), "");
+    this.status.clear();
+    if (this.machine.state !== "inserted") this.machine.to("idle");
+    this.#showView("results");
   }
 
   /** Do one thing at a time, so that a double click asks once, and show what went wrong where it belongs. */
@@ -282,36 +395,47 @@ export class AIImageDialogElement extends HTMLElement {
   }
 
   #showProblem(problem) {
-    setText(part(this.#root, "status"), "");
-    const alt = problem.errors.find(({ field }) => field === "alt_text");
-    if (alt) this.review.showError(alt.detail);
-    const elsewhere = this.compose.showErrors(problem.errors.filter((error) => error !== alt));
+    this.status.clear();
+    const inReview = this.machine.state === "reviewing" ? this.review.showErrors(problem.errors) : problem.errors;
+    const elsewhere = this.compose.showErrors(inReview);
     if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
     if (problem.code === "no_worker") this.health.watch(true);
   }
 
   // -- what is seen ----------------------------------------------------------------------------------------------------
 
+  /** The view that the state calls for when nobody looks at the history. */
+  get #viewOfState() {
+    return this.machine.state === "reviewing" ? "review" : "results";
+  }
+
+  /** `results`, `review` or `history`: what the right pane shows. */
+  get view() {
+    return this.dialog.dataset.view;
+  }
+
+  #showView(name) {
+    const was = this.view;
+    this.dialog.dataset.view = name;
+    for (const view of ["results", "review", "history"]) part(this.#root, view).hidden = view !== name;
+    const button = action(this.#root, "history");
+    button.setAttribute("aria-pressed", String(name === "history"));
+    if (name === "history" && was !== name) this.history.show();
+    if (was === "history" && name !== was) {
+      this.history.hide();
+      button.focus();
+    }
+    this.#render();
+  }
+
   #render() {
+    const { task } = this.round;
     const image = this.gallery.chosen;
-    const locked = this.#busy || this.#isDrawing;
-    const insert = action(this.#root, "insert");
-    const cancel = action(this.#root, "cancel");
-    const generate = action(this.#root, "generate");
-    if (locked) generate.setAttribute("aria-disabled", "true");
-    else generate.removeAttribute("aria-disabled");
-    generate.classList.toggle("primary", !image);
-    insert.classList.toggle("primary", Boolean(image));
-    insert.hidden = !image;
-    action(this.#root, "retry").hidden = this.#task?.status !== "failed" || this.#task.error?.retryable === false;
-    const isOver = !this.#isDrawing || this.#task.cancel_requested;
-    if (cancel.matches(":focus") && isOver) generate.focus();
-    cancel.hidden = isOver;
-    action(this.#root, "library").hidden = Boolean(image?.library);
-    action(this.#root, "discard").hidden = Boolean(image?.library);
-    this.dialog.dataset.phase = this.#isDrawing ? "drawing" : image ? "choosing" : "composing";
-    this.#keepFocus([cancel, insert, this.compose.prompt]);
-    this.#renderStatus();
+    const inHistory = this.view === "history";
+    this.foot.show({ state: this.machine.state, busy: this.#busy, task, image, failed: this.#failed, inHistory });
+    const others = ["cancel", "insert", "use", "generate"].map((name) => action(this.#root, name));
+    this.#keepFocus(others);
+    this.status.show(this.round);
   }
 
   /** When the control that had the focus was hidden or removed, go to the first of `others` that is shown. */
@@ -320,29 +444,7 @@ export class AIImageDialogElement extends HTMLElement {
     if (!this.#focused || isShown(this.#focused) || (activeElement && isShown(activeElement))) return;
     others.find(isShown)?.focus();
   }
-
-  #renderStatus() {
-    const bar = part(this.#root, "bar");
-    bar.hidden = !this.#isDrawing;
-    if (!this.#isDrawing) return;
-    const progress = this.#task.status === "running" ? this.#progress : null;
-    if (progress?.step) Object.assign(bar, { max: progress.total, value: progress.step });
-    else bar.removeAttribute("value");
-    this.#say(statusOf(this.#task, progress, this.texts));
-  }
-
-  /** On a phone they are below the form. */
-  #showResults() {
-    part(this.#root, "results").scrollIntoView();
-  }
-
-  #say(news) {
-    setText(part(this.#root, "status"), news.text);
-    this.announcer.say(news);
-  }
 }
-
-const isShown = (element) => element.getClientRects().length > 0;
 
 /** Resolves when the style sheet is loaded, or cannot be: an unstyled dialog is better than none. */
 const styled = (link) =>

@@ -6,8 +6,8 @@ export class Review {
   #words = new Map(); // image id -> { alt, edited, decorative }: choosing another picture loses nothing
   #current = null;
 
-  constructor(root, texts, { allowDecorative }) {
-    this.form = part(root, "review");
+  constructor(root, texts, { capabilities: { decorative: allowDecorative } }) {
+    this.form = root.querySelector("#review");
     this.alt = root.querySelector("#alt_text");
     this.decorative = part(root, "decorative");
     this.error = root.querySelector("#alt_text-error");
@@ -17,16 +17,31 @@ export class Review {
     this.form.addEventListener("input", () => this.#keep());
   }
 
-  /** Show the words for `image`, or nothing for null. Until the author writes some, `proposal` stands in. */
-  show(image, proposal) {
+  /** Show the words for `image`. Until the author writes some, those of `task` stand in. */
+  open(image, { prompt: proposal }) {
     this.#current = image;
-    this.form.hidden = !image;
-    if (!image) return;
     if (!this.#words.has(image.id)) {
       const alt = (image.library?.alt_text || proposal).slice(0, this.alt.maxLength);
       this.#words.set(image.id, { alt, edited: false, decorative: false });
     }
     this.#render();
+  }
+
+  /** The body of `POST images/{id}/accept/`. */
+  details() {
+    return this.text ? { alt_text: this.text } : { decorative: true };
+  }
+
+  /** How it stands in the text. */
+  placement() {
+    return { as_figure: false, alignment: "" };
+  }
+
+  /** Show errors at their fields; returns those that belong to no field. */
+  showErrors(errors) {
+    const own = errors.find(({ field }) => field === "alt_text");
+    if (own) this.showError(own.detail);
+    return errors.filter((error) => error !== own);
   }
 
   /** The text for the `alt` attribute: empty for decoration. */

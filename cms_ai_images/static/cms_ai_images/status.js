@@ -1,5 +1,5 @@
 /** What a task is doing, in words, and how those words reach people who do not see them. */
-import { setText } from "./dom.js";
+import { part, setText } from "./dom.js";
 
 const REPEAT_PAUSE = 8000;
 const SHORTEST_TIME = 3; // seconds; less is not worth reading
@@ -46,5 +46,39 @@ export class Announcer {
     this.#kind = kind;
     this.#time = now;
     setText(this.region, text);
+  }
+}
+
+/** The line and the bar above the pictures, and the live region that tells the same. */
+export class Status {
+  #line;
+  #bar;
+  #texts;
+  #announcer;
+
+  constructor(root, texts) {
+    this.#line = part(root, "status");
+    this.#bar = part(root, "bar");
+    this.#texts = texts;
+    this.#announcer = new Announcer(part(root, "announcer"));
+  }
+
+  say(news) {
+    setText(this.#line, news.text);
+    this.#announcer.say(news);
+  }
+
+  /** What the shown task is doing. What was said last stands when it does nothing any more. */
+  show({ task, progress, isDrawing }) {
+    this.#bar.hidden = !isDrawing;
+    if (!isDrawing) return;
+    const current = task.status === "running" ? progress : null;
+    if (current?.step) Object.assign(this.#bar, { max: current.total, value: current.step });
+    else this.#bar.removeAttribute("value");
+    this.say(statusOf(task, current, this.#texts));
+  }
+
+  clear() {
+    setText(this.#line, "");
   }
 }

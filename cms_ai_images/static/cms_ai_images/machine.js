@@ -1,0 +1,48 @@
+/**
+ * Where a dialog is, and where it may go from there. Nothing else decides that: the controller shows what a state means.
+ *
+ * idle: nothing asked for, or nothing left to choose from. queued, generating: a task waits or is being drawn.
+ * choosing: its pictures are there. reviewing: one of them is being described. inserted: it is in the article.
+ */
+const MOVES = {
+  idle: ["queued", "generating", "choosing"],
+  queued: ["generating", "choosing", "reviewing", "idle"],
+  generating: ["queued", "choosing", "reviewing", "idle"],
+  choosing: ["reviewing", "queued", "generating", "idle"],
+  reviewing: ["inserted", "choosing", "queued", "generating", "idle"],
+  inserted: ["idle", "queued", "generating", "choosing"],
+};
+const WAITING = new Set(["queued", "generating"]);
+
+export class Machine {
+  #state = "idle";
+  #before = "idle";
+  #onMove;
+
+  /** @param {(state: string) => void} onMove - Told each new state. */
+  constructor(onMove) {
+    this.#onMove = onMove;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** The state before the waiting began: where an error or a cancelled task leads back to. */
+  get before() {
+    return this.#before;
+  }
+
+  get isWaiting() {
+    return WAITING.has(this.#state);
+  }
+
+  /** Go to `state`. Going where one is changes nothing; a move that the table lacks is a mistake in the code. */
+  to(state) {
+    if (state === this.#state) return;
+    if (!MOVES[this.#state].includes(state)) throw new Error(`The dialog cannot go from ${this.#state} to ${state}.`);
+    if (WAITING.has(state) && !this.isWaiting) this.#before = this.#state === "inserted" ? "idle" : this.#state;
+    this.#state = state;
+    this.#onMove(state);
+  }
+}
