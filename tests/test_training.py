@@ -162,7 +162,7 @@ def test_a_picture_is_changed_and_a_hole_filled_from_the_same_folder(model):
 
 def test_the_evaluation_reports_shares(work, model):
     command = ["--work", str(work), "--model", str(model), "--side", str(SIDE), "--minutes", "0.02"]
-    evaluate.main([*command, "--prompts", "8", "--held-out", "4"])
+    assert evaluate.main([*command, "--prompts", "8", "--held-out", "4"]) == 1  # it has learned nothing yet
     report = json.loads((work / "evaluation.json").read_text())
     assert report["prompts"]["pictures"] == 8
     assert report["held_out_compositions"]["pictures"] == 4
@@ -170,3 +170,8 @@ def test_the_evaluation_reports_shares(work, model):
         assert all(0 <= report[part][share] <= 1 for share in ("subject", "scene", "look", "all_three"))
     assert (work / "sheet.png").exists()
     assert (work / "evaluation.png").exists()
+
+
+def test_the_evaluation_names_what_was_not_reached():
+    assert evaluate.missed({"subject": 0.75, "scene": 0.95, "look": 0.85}) == []
+    assert evaluate.missed({"subject": 0.8, "scene": 0.9, "look": 0.85}) == ["scene 0.9 of 0.95"]
