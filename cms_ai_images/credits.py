@@ -30,6 +30,14 @@ def reserve(task: GenerationTask) -> None:
     _write(task, account, CreditEntry.Kind.RESERVE, -task.cost)
 
 
+def balance(user: Any) -> int | None:
+    """The points that this user has left; `None` where pictures cost nothing."""
+    if not conf.get("CREDITS"):
+        return None
+    account = CreditAccount.objects.filter(user=user).first()
+    return account.balance if account else 0
+
+
 def settle(task: GenerationTask, delivered: int) -> None:
     """Give back the share of the pictures that were not delivered; `delivered` counts pictures."""
     asked = task.parameters["num_images"]

@@ -32,6 +32,8 @@ from cms_ai_images.resolution import Resolved, resolve
 from cms_ai_images.types import GenerationRequest, PictureDetails, ReviewState, Status
 
 PERMISSION = "cms_ai_images.generate"
+SEE_ALL = ("cms_ai_images.view_all_tasks", "cms_ai_images.view_generationtask")
+"""Either lets somebody look at everybody's tasks; drafts stay their authors'."""
 
 
 def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
@@ -131,6 +133,11 @@ def check_permission(user: Any) -> None:
         raise NotLoggedIn
     if not user.has_perm(PERMISSION):
         raise NotPermitted(permission=_("Can generate AI images"))
+
+
+def sees_all(user: Any) -> bool:
+    """Whether this user may look at everybody's tasks."""
+    return any(map(user.has_perm, SEE_ALL))
 
 
 def check_owner(user: Any, task: GenerationTask) -> None:

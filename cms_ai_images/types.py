@@ -223,13 +223,20 @@ class Fence:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PictureDetails:
-    """What an author says of a picture on its way into the media library. Empty means: let the app propose it."""
+    """What an author says of a picture on its way into the media library, or about a file that is there already.
 
-    name: str = ""
-    alt_text: str = ""
-    caption: str = ""
-    credit: str = ""
+    `None` means: not said. A new file gets what the app proposes, one that is there keeps what it has. An empty name or
+    alternative text is not said either: only `decorative` makes the latter empty. `focal_point` is (x, y) in fractions
+    of width and height, from the top left.
+    """
+
+    name: str | None = None
+    alt_text: str | None = None
+    decorative: bool = False
+    caption: str | None = None
+    credit: str | None = None
     folder_id: int | None = None
+    focal_point: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,8 @@ def test_what_the_author_leaves_out_is_proposed(author: User) -> None:
     first, second = accept(long), accept(chinese)
     assert first.name.startswith("an apple on the beach an apple")
     assert len(first.name) == 80
-    assert (second.name, second.default_alt_text, second.default_caption) == ("红苹果 🍎", "", "")
+    assert (second.name, second.default_alt_text) == ("红苹果 🍎", "红苹果 🍎")
+    assert not second.default_caption
     assert first.original_filename.startswith("an-apple-on-the-beach-")
     assert second.original_filename.startswith("ai-image-")
     assert second.original_filename.isascii()
@@ -162,10 +163,63 @@ def test_folder_may_be_chosen_and_a_deleted_one_leaves_the_draft(author: User) -
 def test_accepting_twice_gives_the_same_file(author: User) -> None:
     image = make_image(author)
     stale = GeneratedImage.objects.get(pk=image.pk)
-    first = accept(image, name="First")
-    assert accept(image, name="Second").pk == accept(stale, name="Third").pk == first.pk
-    assert FilerImage.objects.get(ai_images=image).name == "First"
+    first = accept(image, name="First", caption="By day")
+    assert accept(image).pk == accept(stale).pk == first.pk
+    stored = FilerImage.objects.get(ai_images=image)
+    assert (stored.name, stored.default_caption) == ("First", "By day")
     assert len(public_files(image.task)) == 1
+
+
+@pytest.mark.django_db
+def test_accepting_again_with_other_words_changes_the_file(author: User, django_assert_max_num_queries: Any) -> None:
+    image = make_image(author)
+    folder = Folder.objects.create(name="Autumn")
+    first = accept(image, name="First", alt_text="A plum", caption="By day", credit="The paper")
+    bytes_before = first.file.name
+    with django_assert_max_num_queries(8):
+        again = accept(image, alt_text="An apple", caption="", folder_id=folder.pk, focal_point=(1.0, 0.0))
+    stored = FilerImage.objects.get(pk=first.pk)
+    assert again.pk == first.pk
+    assert (stored.name, stored.default_alt_text, stored.default_caption) == ("First", "An apple", "")
+    assert (stored.author, stored.folder, stored.subject_location) == ("The paper", folder, "63,0")
+    assert stored.file.name == bytes_before
+    assert accept(image, decorative=True).default_alt_text == ""
+    assert FilerImage.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_file_that_was_given_to_somebody_else_keeps_their_words(author: User, other_author: User) -> None:
+    image = make_image(author)
+    first = accept(image, name="First")
+    FilerImage.objects.filter(pk=first.pk).update(owner=other_author, name="Catalogued")
+    assert accept(GeneratedImage.objects.get(pk=image.pk), name="Second").name == "Catalogued"
+
+
+@pytest.mark.django_db
+def test_a_folder_that_is_gone_is_said_also_the_second_time(author: User) -> None:
+    image = make_image(author)
+    accept(image, name="First")
+    with pytest.raises(FolderNotFound):
+        accept(image, name="Second", folder_id=999_999)
+    assert FilerImage.objects.get(ai_images=image).name == "First"
+
+
+@pytest.mark.parametrize(
+    ("point", "pixels"), [((0.0, 0.0), "0,0"), ((1.0, 1.0), "63,63"), ((0.5, 0.25), "32,16"), (None, "")]
+)
+@pytest.mark.django_db
+def test_the_focal_point_is_kept_in_pixels_and_keeps_crops_there(
+    author: User, point: tuple[float, float] | None, pixels: str
+) -> None:
+    accepted = accept(make_image(author), focal_point=point)
+    assert (accepted.subject_location or "") == pixels
+    assert accepted.file.get_thumbnail({"size": (16, 32), "crop": True, "subject_location": pixels}).width == 16
+
+
+@pytest.mark.django_db
+def test_a_decorative_picture_has_no_proposed_alternative_text(author: User) -> None:
+    assert accept(make_image(author), decorative=True, alt_text="An apple").default_alt_text == ""
+    assert accept(make_image(author), alt_text="  ").default_alt_text == PROMPT
 
 
 @pytest.mark.django_db(transaction=True)

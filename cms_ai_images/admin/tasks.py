@@ -20,11 +20,6 @@ from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.models import GeneratedImage, GenerationTask
 
 
-def sees_all(user: Any) -> bool:
-    """Whether this user may look at everybody's tasks."""
-    return user.has_perm("cms_ai_images.view_generationtask") or user.has_perm("cms_ai_images.view_all_tasks")
-
-
 def library_link(image: GeneratedImage) -> str:
     """A link to the library file of a picture."""
     if image.filer_image is None:
@@ -106,7 +101,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[GenerationTask]:
         """Authors see their own history, whoever has the permission everybody's."""
         tasks = super().get_queryset(request)
-        return tasks if sees_all(request.user) else tasks.filter(user=request.user.pk)
+        return tasks if services.sees_all(request.user) else tasks.filter(user=request.user.pk)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Authors find their history in the admin's index."""
@@ -114,7 +109,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: GenerationTask | None = None) -> bool:
         """Their own tasks, or everybody's."""
-        if sees_all(request.user):
+        if services.sees_all(request.user):
             return True
         return request.user.has_perm(services.PERMISSION) and (obj is None or obj.user_id == request.user.pk)
 

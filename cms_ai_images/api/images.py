@@ -5,14 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.http import content_disposition_header
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cms_ai_images import services
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.serializers import PictureDetailsSerializer, image_json
-from cms_ai_images.exceptions import NotFound
-from cms_ai_images.library import drafts
+from cms_ai_images.exceptions import DraftGone, NotFound
+from cms_ai_images.library import drafts, files, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat
 
@@ -47,9 +48,18 @@ class ImagePreviewView(AIImagesView):
         return _private(drafts.read(image, preview=True), "image/webp")
 
 
+class ImageDownloadView(AIImagesView):
+    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
+        """The picture as a file to keep, under a name that says what it is."""
+        image = own_image(request, uuid)
+        response = _private(_bytes(image), OutputFormat(image.output_format).mime_type)
+        response["Content-Disposition"] = content_disposition_header(True, naming.download_name(image)) or ""
+        return response
+
+
 class ImageAcceptView(AIImagesView):
     def post(self, request: Request, uuid: UUID) -> Response:
-        """Put it into the media library. Repeating this answers the same."""
+        """Put it into the media library. Repeating this changes what is said anew, and makes no second file."""
         serializer = PictureDetailsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         image = own_image(request, uuid)
@@ -63,6 +73,17 @@ class ImageDiscardView(AIImagesView):
         """Throw a draft away."""
         image = services.discard(request.user, own_image(request, uuid))
         return Response(image_json(image, image.task))
+
+
+def _bytes(image: GeneratedImage) -> bytes:
+    """Those of the draft, or of the library file that it became."""
+    if image.filer_image is None:
+        return drafts.read(image)
+    try:
+        with files.failures_as_unavailable(), image.filer_image.file.open() as file:
+            return bytes(file.read())
+    except FileNotFoundError as error:
+        raise DraftGone from error
 
 
 def _private(data: bytes, content_type: str) -> HttpResponse:

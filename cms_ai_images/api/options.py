@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cms_ai_images import conf, health
+from cms_ai_images import conf, credits, health, preferences, services
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.serializers import library_json
-from cms_ai_images.exceptions import NoModelConfigured
+from cms_ai_images.backends import get_backend_class
+from cms_ai_images.exceptions import NoModelConfigured, UnknownBackend
+from cms_ai_images.library import folders
 from cms_ai_images.models import GenerationModel, StylePreset
 from cms_ai_images.resolution import (
     FALLBACK_LIMITS,
@@ -21,12 +24,15 @@ from cms_ai_images.resolution import (
     models_for,
     presets_for,
 )
+from cms_ai_images.types import OutputFormat
 
 
 class PresetListView(AIImagesView):
     def get(self, request: Request) -> Response:
         """The styles that the caller may use."""
-        return Response({"results": [preset_json(preset) for preset in presets_for(request.user)]})
+        liked = set(preferences.favourite_presets(request.user))
+        styles = [{**preset_json(preset), "favourite": preset.slug in liked} for preset in presets_for(request.user)]
+        return Response({"results": styles})
 
 
 class ModelListView(AIImagesView):
@@ -45,8 +51,23 @@ class HealthView(AIImagesView):
         try:
             pool = (chosen or default_model(request.user)).pool
         except NoModelConfigured as error:
-            return Response({"status": error.code, "detail": str(error), "workers": 0, "queued": 0, **_limits()})
-        return Response({**dataclasses.asdict(health.check(pool)), **_limits()})
+            state = {"status": error.code, "detail": str(error), "workers": 0, "queued": 0}
+            return Response({**state, **_limits(request.user)})
+        return Response({**dataclasses.asdict(health.check(pool)), **_limits(request.user)})
+
+
+class CreditsView(AIImagesView):
+    def get(self, request: Request) -> Response:
+        """Whether pictures cost points, and how many the caller has."""
+        return Response({"enabled": bool(conf.get("CREDITS")), "balance": credits.balance(request.user)})
+
+
+class FolderListView(AIImagesView):
+    def get(self, request: Request) -> Response:
+        """The library folders that the caller may put pictures into, and the one that is meant unless they say."""
+        key, path = folders.default_choice()
+        listed = [{"id": pk, "path": name} for pk, name in folders.open_to(request.user)]
+        return Response({"results": listed, "default": {"id": key, "path": path}})
 
 
 def preset_json(preset: StylePreset) -> dict[str, Any]:
@@ -72,13 +93,42 @@ def model_json(model: GenerationModel, living_pools: set[str], default: Generati
         "description": model.description,
         "operations": model.operations,
         "sizes": model.sizes,
-        "default_parameters": {**FALLBACK_PARAMETERS, **model.default_parameters},
+        "default_parameters": {
+            **FALLBACK_PARAMETERS,
+            "output_format": conf.get("OUTPUT_FORMAT"),
+            **model.default_parameters,
+        },
         "parameter_limits": {**FALLBACK_LIMITS, **model.parameter_limits},
         "max_images": max_images(model),
+        "output_formats": OutputFormat.values,
+        "prices": _prices(model),
+        "provider": _provider(model.backend),
         "available": model.pool in living_pools,
         "is_default": model == default,
     }
 
 
-def _limits() -> dict[str, int]:
-    return {"max_prompt_length": conf.get("PROMPT_MAX_LENGTH")}
+def _prices(model: GenerationModel) -> dict[str, int]:
+    """Points for one picture by operation; nothing where pictures cost nothing."""
+    return {operation: model.price(operation) for operation in model.operations} if conf.get("CREDITS") else {}
+
+
+def _provider(backend: str) -> str | None:
+    """Who is sent the prompt, or `None` where it stays on this organisation's machines.
+
+    Where the class cannot be asked its alias stands in: that nothing leaves must never be claimed unseen.
+    """
+    try:
+        return get_backend_class(backend).provider
+    except (UnknownBackend, ImproperlyConfigured):
+        return backend
+
+
+def _limits(user: Any) -> dict[str, Any]:
+    return {
+        "max_prompt_length": conf.get("PROMPT_MAX_LENGTH"),
+        "may": {
+            "high_priority": user.has_perm("cms_ai_images.use_high_priority"),
+            "see_all": services.sees_all(user),
+        },
+    }

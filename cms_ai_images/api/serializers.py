@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from easy_thumbnails.exceptions import EasyThumbnailsError
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
 from cms_ai_images.exceptions import by_code, describe
+from cms_ai_images.library import naming
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
 
@@ -54,11 +57,28 @@ class GenerationRequestSerializer(serializers.Serializer):
 class PictureDetailsSerializer(serializers.Serializer):
     """What an author says of a picture on its way into the library."""
 
-    name = serializers.CharField(max_length=255, allow_blank=True, default="")
-    alt_text = serializers.CharField(max_length=255, allow_blank=True, default="")
-    caption = serializers.CharField(max_length=255, allow_blank=True, default="")
-    credit = serializers.CharField(max_length=255, allow_blank=True, default="")
-    folder_id = serializers.IntegerField(allow_null=True, default=None)
+    name = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, default=None)
+    alt_text = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, default=None)
+    decorative = serializers.BooleanField(default=False)
+    caption = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, default=None)
+    credit = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, default=None)
+    folder_id = serializers.IntegerField(allow_null=True, default=None, min_value=1, max_value=2**63 - 1)
+    focal_point = serializers.ListField(
+        child=serializers.FloatField(min_value=0, max_value=1),
+        allow_null=True,
+        default=None,
+        min_length=2,
+        max_length=2,
+    )
+
+    def validate_focal_point(self, value: list[float] | None) -> tuple[float, float] | None:
+        """Fractions; "nan" is a float to Python, and neither below 0 nor above 1."""
+        if value is None:
+            return None
+        x, y = value
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise serializers.ValidationError(_("Give two numbers from 0 to 1."), code="invalid")
+        return x, y
 
     def to_details(self) -> PictureDetails:
         """The frozen value that the service takes."""
@@ -67,18 +87,18 @@ class PictureDetailsSerializer(serializers.Serializer):
 
 def tasks_for_display() -> QuerySet[GenerationTask]:
     """Tasks with all that `task_json` reads: two queries, however many tasks there are."""
-    return GenerationTask.objects.select_related("model", "preset_version__preset", "origin_type").prefetch_related(
-        "images__filer_image"
-    )
+    with_names = GenerationTask.objects.select_related("model", "preset_version__preset", "origin_type", "user")
+    return with_names.prefetch_related("images__filer_image")
 
 
-def task_json(task: GenerationTask) -> dict[str, Any]:
-    """A task as its owner sees it."""
+def task_json(task: GenerationTask, *, viewer: Any = None) -> dict[str, Any]:
+    """A task as its owner sees it, or `viewer`, who may see everybody's: they are told whose it is."""
     parameters = task.parameters
     version = task.preset_version
     running = task.status == Status.RUNNING
     step = progress.read(task.pool, task.uuid, task.attempt) if running else None
     position = queue.position(task)
+    is_others = viewer is not None and task.user_id != viewer.pk
     return {
         "id": str(task.uuid),
         "status": task.status,
@@ -93,6 +113,7 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
         "guidance_scale": parameters["guidance_scale"],
         "seed": parameters["seed"],
         "num_images": parameters["num_images"],
+        "output_format": parameters["output_format"],
         "priority": Priority(task.priority).word,
         "cost": task.cost,
         "created_at": task.created_at.isoformat(),
@@ -105,16 +126,21 @@ def task_json(task: GenerationTask) -> dict[str, Any]:
         "preview_urls": _preview_urls(task) if running else [],
         "error": _error_json(task),
         "origin": _origin_json(task),
-        "images": [image_json(image, task) for image in sorted(task.images.all(), key=lambda image: image.index)],
+        "proposed": {"name": naming.title(task), "alt_text": naming.alt_text(task)},
+        "user": {"id": task.user_id, "name": _person(task.user)} if is_others and task.user else None,
+        "images": [
+            image_json(image, task, is_own=not is_others)
+            for image in sorted(task.images.all(), key=lambda image: image.index)
+        ],
         "url": _url("task-detail", task.uuid),
         "events_url": _url("task-events", task.uuid),
     }
 
 
-def image_json(image: GeneratedImage, task: GenerationTask) -> dict[str, Any]:
-    """A picture as its owner sees it: a private draft, or a file of the library."""
+def image_json(image: GeneratedImage, task: GenerationTask, *, is_own: bool = True) -> dict[str, Any]:
+    """A picture as its owner sees it: a private draft, or a file of the library. Others see the latter only."""
     library = library_json(image.filer_image) if image.filer_image else None
-    has_draft = bool(image.file)
+    has_draft = bool(image.file) and is_own
     return {
         "id": str(image.uuid),
         "task": str(task.uuid),
@@ -127,6 +153,7 @@ def image_json(image: GeneratedImage, task: GenerationTask) -> dict[str, Any]:
         "preview_url": (
             library["thumbnail_url"] if library else _url("image-preview", image.uuid) if has_draft else None
         ),
+        "download_url": _url("image-download", image.uuid) if is_own and (library or has_draft) else None,
         "library": library,
     }
 
@@ -142,6 +169,7 @@ def library_json(filer_image: Any) -> dict[str, Any]:
         "name": filer_image.label,
         "alt_text": filer_image.default_alt_text or "",
         "caption": filer_image.default_caption or "",
+        "credit": getattr(filer_image, "author", None) or "",
         "width": int(filer_image.width),
         "height": int(filer_image.height),
         "admin_url": reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[filer_image.pk]),
@@ -174,6 +202,10 @@ def _error_json(task: GenerationTask) -> dict[str, Any] | None:
         "detail": describe(task.error_code, params) or task.error_message,
         "retryable": error is None or error.retryable,
     }
+
+
+def _person(user: Any) -> str:
+    return user.get_full_name() or user.get_username()
 
 
 def _origin_json(task: GenerationTask) -> dict[str, str] | None:

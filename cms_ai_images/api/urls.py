@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from cms_ai_images.api import events, images, options, tasks
+from cms_ai_images.api import events, images, options, preferences, tasks
 
 urlpatterns = [
     path("tasks/", tasks.TaskListView.as_view(), name="task-list"),
@@ -15,7 +15,13 @@ urlpatterns = [
     path("images/<uuid:uuid>/preview/", images.ImagePreviewView.as_view(), name="image-preview"),
     path("images/<uuid:uuid>/accept/", images.ImageAcceptView.as_view(), name="image-accept"),
     path("images/<uuid:uuid>/discard/", images.ImageDiscardView.as_view(), name="image-discard"),
+    path("images/<uuid:uuid>/download/", images.ImageDownloadView.as_view(), name="image-download"),
+    path("preferences/", preferences.PreferencesView.as_view(), name="preferences"),
+    path("preferences/favourites/", preferences.FavouriteListView.as_view(), name="favourite-list"),
+    path("preferences/favourites/<slug:favourite>/", preferences.FavouriteView.as_view(), name="favourite-detail"),
     path("presets/", options.PresetListView.as_view(), name="preset-list"),
     path("models/", options.ModelListView.as_view(), name="model-list"),
+    path("credits/", options.CreditsView.as_view(), name="credits"),
+    path("folders/", options.FolderListView.as_view(), name="folder-list"),
     path("health/", options.HealthView.as_view(), name="health"),
 ]

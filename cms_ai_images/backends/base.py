@@ -19,11 +19,17 @@ class Backend(ABC):
 
     operations: ClassVar[frozenset[str]] = frozenset({Operation.TEXT_TO_IMAGE.value})
     """What this backend can do at all; a model row may offer less."""
+    provider: ClassVar[str | None] = None
+    """Who else is sent the prompt, as authors know them; `None` where it stays on the organisation's own machines."""
     supports_batches: ClassVar[bool] = False
     """Whether `generate` takes several requests at once. Without it, it is only ever given one."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+
+    @classmethod
+    def check(cls, spec: ModelSpec) -> None:  # noqa: B027 (some backends need no files)
+        """Look for what loading would miss, without loading or downloading. Raises a `GenerationError` as `load` does."""
 
     def load(self) -> None:  # noqa: B027 (some backends have nothing to load)
         """Bring the model into memory. Called before the first `generate`; calling it again does nothing.

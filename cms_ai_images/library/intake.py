@@ -20,7 +20,7 @@ from filer.models import File, Folder
 from filer.settings import FILER_IMAGE_MODEL
 
 from cms_ai_images.exceptions import DraftGone
-from cms_ai_images.library import drafts, files, folders, naming
+from cms_ai_images.library import describing, drafts, files, folders, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import OutputFormat, PictureDetails, ReviewState
 
@@ -29,19 +29,21 @@ FOLDER = "ai_images"
 
 
 def accept(image: GeneratedImage, details: PictureDetails) -> Any:
-    """Put a draft into the media library and return its filer image; a second call returns the same one.
+    """Put a draft into the media library and return its filer image.
+
+    A second call returns the same one, with what `details` says anew (see `describing`).
 
     Raises `DraftGone` when the picture was discarded or purged, `StorageUnavailable` when a storage does not answer.
     """
     if image.filer_image is not None:
-        return image.filer_image
+        return describing.revise(image, details)
     try:
         data = drafts.read(image)
     except DraftGone:
         image.refresh_from_db()  # another click was faster
         if image.filer_image is None:
             raise
-        return image.filer_image
+        return describing.revise(image, details)
     folder = folders.folder_for(details.folder_id, image.task.user)  # a wrong one must not leave a public copy behind
     name = _copy(image, data)
     with transaction.atomic():
@@ -49,7 +51,7 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
         if locked.filer_image is not None:
             if locked.filer_image.file.name != name:
                 files.remove(public_storage(), name)
-            return locked.filer_image
+            return describing.revise(locked, details)
         if locked.review_state != ReviewState.DRAFT:
             files.remove(public_storage(), name)  # its author threw it away meanwhile: nobody shall find it
             raise DraftGone
@@ -78,9 +80,13 @@ def _copy(image: GeneratedImage, data: bytes) -> str:
 def _create(image: GeneratedImage, details: PictureDetails, folder: Folder, name: str, data: bytes) -> Any:
     """Two INSERTs and no read of the storage: everything that filer would look up in the file is given."""
     model = apps.get_model(FILER_IMAGE_MODEL)
-    optional: dict[str, Any] = {"author": naming.shorten(details.credit)} if _has_field(model, "author") else {}
-    if _has_field(model, "date_taken"):
-        optional["date_taken"] = timezone.now()
+    values: dict[str, Any] = {
+        "name": naming.title(image.task),
+        "default_alt_text": naming.alt_text(image.task),
+        "folder": folder,
+        **({"date_taken": timezone.now()} if describing.has_field(model, "date_taken") else {}),
+        **describing.values(model, image, details),
+    }
     filer_image = model(
         file=name,
         _file_size=len(data),
@@ -90,18 +96,10 @@ def _create(image: GeneratedImage, details: PictureDetails, folder: Folder, name
         _height=image.height,
         is_public=True,
         original_filename=posixpath.basename(name),
-        name=naming.shorten(details.name) or naming.title(image),
         description=_("AI-generated picture. Task %(task)s, prompt: %(prompt)s")
         % {"task": image.task.uuid, "prompt": image.task.prompt},
-        default_alt_text=naming.shorten(details.alt_text),
-        default_caption=naming.shorten(details.caption),
-        folder=folder,
         owner_id=image.task.user_id,
-        **optional,
+        **values,
     )
     filer_image.save()
     return filer_image
-
-
-def _has_field(model: Any, name: str) -> bool:
-    return any(field.name == name for field in model._meta.get_fields())

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from django.utils.text import slugify
 
-from cms_ai_images.models import GeneratedImage
+from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import OutputFormat
 
 MAX_LENGTH = 255
 """Characters that django-filer keeps of a name, an alternative text or a caption."""
 
 
-def title(image: GeneratedImage) -> str:
+def title(task: GenerationTask) -> str:
     """A name for people: the start of the prompt on one line."""
-    return shorten(" ".join(image.task.prompt.split()), 80)
+    return shorten(" ".join(task.prompt.split()), 80)
+
+
+def alt_text(task: GenerationTask) -> str:
+    """A first alternative text: the prompt on one line. Somebody who looks at the picture knows better."""
+    return shorten(" ".join(task.prompt.split()))
+
+
+def download_name(image: GeneratedImage) -> str:
+    """A name for somebody's own disk: the start of the prompt in its own script, and the picture's number."""
+    words = slugify(image.task.prompt, allow_unicode=True)[:50].strip("-") or "ai-image"
+    return f"{words}-{image.index + 1}.{OutputFormat(image.output_format).extension}"
 
 
 def file_name(image: GeneratedImage) -> str:

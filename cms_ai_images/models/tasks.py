@@ -114,6 +114,11 @@ class GenerationTask(models.Model):
         indexes = [
             # A user's history, newest first.
             models.Index(fields=["user", "-id"], name="ai_images_task_user"),
+            # Everybody's history: what went wrong, and what was asked for in some weeks.
+            models.Index(
+                fields=["-id"], condition=Q(status__in=["failed", "cancelled"]), name="ai_images_task_unsuccessful"
+            ),
+            models.Index(fields=["created_at"], name="ai_images_task_created"),
             # The same request again.
             models.Index(fields=["user", "fingerprint"], name="ai_images_task_fingerprint"),
             # What can be claimed, in claiming order; finished rows are not in it, so it stays small.
