@@ -54,10 +54,17 @@ class Heartbeat(threading.Thread):
     def beat(self) -> None:
         """Say that this worker lives, and extend what it holds."""
         Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now())
-        with self._lock:
-            holds = list(self._holds)
-        for hold in holds:
+        for hold in self.held():
             hold.beat()
+
+    def held(self) -> list[Hold]:
+        """The claims that this worker has."""
+        with self._lock:
+            return list(self._holds)
+
+    def overdue(self) -> set[Hold]:
+        """Those whose work hangs: it should have ended a lease ago."""
+        return {hold for hold in self.held() if hold.is_overdue}
 
     def keep(self, hold: Hold) -> None:
         """Extend this claim's lease from now on."""
@@ -71,9 +78,8 @@ class Heartbeat(threading.Thread):
 
     def hand_back(self) -> None:
         """Let everything that is still being drawn go back to the queue, within a step."""
-        with self._lock:
-            for hold in self._holds:
-                hold.hand_back()
+        for hold in self.held():
+            hold.hand_back()
 
     def stop(self) -> None:
         """End the thread after the current beat."""

@@ -22,8 +22,7 @@ class Hold:
 
     def __init__(self, fence: Fence, deadline: datetime) -> None:
         self.fence = fence
-        self.deadline = deadline
-        self._seconds: float = conf.get("TASK_TIMEOUT_SECONDS")
+        self.set_deadline(deadline, conf.get("TASK_TIMEOUT_SECONDS"))
         self._cancelled = threading.Event()
         self._lost = threading.Event()
         self._stopping = threading.Event()
@@ -32,6 +31,13 @@ class Hold:
     def set_deadline(self, deadline: datetime, seconds: float) -> None:
         """Begin a stage of the work that may take so many seconds."""
         self.deadline, self._seconds = deadline, seconds
+        left = (deadline - timezone.now()).total_seconds()
+        self._hangs_from = time.monotonic() + left + conf.get("LEASE_SECONDS")
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the work has gone on for a whole lease after its deadline: nobody calls `check` any more."""
+        return time.monotonic() > self._hangs_from
 
     def cancel(self) -> None:
         """Its owner no longer wants it: the next check raises `TaskCancelled`."""

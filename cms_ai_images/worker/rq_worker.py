@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -22,11 +22,11 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf
 from cms_ai_images.connections import queue_name
 from cms_ai_images.types import Priority
 from cms_ai_images.worker.reconciling import Reconciling
 from cms_ai_images.worker.runtime import Runtime
+from cms_ai_images.worker.watchdog import SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +71,8 @@ class ImageWorker(SimpleWorker):
         except RedisError as error:
             logger.warning("Redis does not learn that this worker stops: %s", error)
 
-    def handle_warm_shutdown_request(self) -> None:
-        """After SIGTERM the current work has `STOP_GRACE_SECONDS` to finish; then it goes back to the queue."""
-        timer = threading.Timer(conf.get("STOP_GRACE_SECONDS"), self.runtime.heartbeat.hand_back)
-        timer.daemon = True
-        timer.start()
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A second signal ends the grace, and nothing else: RQ would break the work off in the middle of a line."""
 
     def _say_that_it_goes_on(self, job: Job, execution: Execution) -> None:
         try:
@@ -94,6 +91,9 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     _keep_connections()
     runtime = Runtime(pool)
     reconciling = Reconciling()
+    for number in SIGNALS:  # until RQ's own handlers take over
+        signal.signal(number, partial(_leave, runtime))
+    runtime.watchdog.listen()
     runtime.start()
     reconciling.start()
     try:
@@ -109,6 +109,13 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
         reconciling.stop()
         runtime.stop()
     return runtime.must_restart
+
+
+def _leave(runtime: Runtime, signum: int, frame: FrameType | None) -> None:
+    """A signal while nothing is held yet: there is nothing to finish."""
+    if not runtime.must_stop:
+        runtime.must_stop = True
+        raise SystemExit
 
 
 def _keep_connections() -> None:

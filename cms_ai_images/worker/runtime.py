@@ -16,6 +16,7 @@ from cms_ai_images.models import GenerationModel, Worker
 from cms_ai_images.worker.heartbeat import Heartbeat
 from cms_ai_images.worker.lander import Lander
 from cms_ai_images.worker.residents import Residents
+from cms_ai_images.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Runtime:
         name = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self.worker = Worker.objects.create(name=name, host=host, pid=os.getpid(), pool=pool)
         self.heartbeat = Heartbeat(self.worker.pk)
+        self.watchdog = Watchdog(self.heartbeat)
         self.lander = Lander(self.heartbeat)
         self.residents = Residents()
         self.must_stop = False
@@ -44,15 +46,17 @@ class Runtime:
     def start(self) -> None:
         """Begin to give signs of life."""
         self.heartbeat.start()
+        self.watchdog.start()
         self.lander.start()
         Runtime.current = self
 
     def stop(self) -> None:
-        """Say goodbye, so that nobody waits for this worker."""
+        """Land what is drawn and say goodbye, so that nobody waits for this worker. The watchdog bounds how long."""
         Runtime.current = None
         self.lander.stop()
         self.heartbeat.stop()
         Worker.objects.filter(pk=self.worker.pk).update(stopped_at=timezone.now())
+        self.watchdog.stop()
 
     def preload(self, slugs: Sequence[str]) -> None:
         """Load models before the first task needs them. One that cannot be loaded is no reason not to work."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 
@@ -12,9 +13,30 @@ from . import traps
 
 
 class TroubledBackend(DummyBackend):
-    """Its trap at the place `device` is a call that hangs for `seconds` and says nothing meanwhile."""
+    """Its traps at the places `device`, in a call, and `load` are of one of these kinds:
+
+    - `hang`: it says nothing for `seconds`
+    - `dead`: it never comes back, and no signal wakes it, as a call into a driver
+    - `dead_locked`: the same, and it keeps Python's lock
+    """
+
+    def load(self) -> None:
+        _walk_into("load")
 
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
-        if trap := traps.spring("device"):
-            time.sleep(trap["seconds"])
+        _walk_into("device")
         return super().generate(requests, on_step)
+
+
+def _walk_into(place: str) -> None:
+    trap = traps.spring(place)
+    if trap is None:
+        return
+    if trap["kind"] == "hang":
+        time.sleep(trap["seconds"])
+        return
+    library = ctypes.CDLL(None) if trap["kind"] == "dead" else ctypes.PyDLL(None)
+    mutex = ctypes.create_string_buffer(256)
+    library.pthread_mutex_init(mutex, None)
+    for _ in range(2):
+        library.pthread_mutex_lock(mutex)
