@@ -27,9 +27,12 @@ class Backend(ABC):
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
 
-    @classmethod
-    def check(cls, spec: ModelSpec) -> None:  # noqa: B027 (some backends need no files)
-        """Look for what loading would miss, without loading or downloading. Raises a `GenerationError` as `load` does."""
+    @classmethod  # noqa: B027 (some backends need no files)
+    def check(cls, spec: ModelSpec) -> None:
+        """Look for what loading would miss, without loading or downloading anything.
+
+        Raises a `GenerationError` as `load` does.
+        """
 
     def load(self) -> None:  # noqa: B027 (some backends have nothing to load)
         """Bring the model into memory. Called before the first `generate`; calling it again does nothing.

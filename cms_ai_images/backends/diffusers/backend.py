@@ -21,7 +21,7 @@ from .loading import load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
 from .previews import Previewer, fit
 from .sharing import share
-from .source import locate
+from .source import locate, locate_weights
 from .texts import TextCache
 from .tuning import Tuning, read_options, tune, warm_up_parameters
 from .weights import apply_weights
@@ -46,6 +46,16 @@ class DiffusersBackend(Backend):
         self._revision = ""
         self.fitting: dict[tuple[int, int], int] = {}
         self._pipelines: dict[str, Any] = {}
+
+    @classmethod
+    def check(cls, spec: ModelSpec) -> None:
+        require_libraries()
+        read_options(spec)
+        path, _ = locate(spec, offline=True)
+        check_digests(spec.slug, path)
+        inspect_folder(spec.slug, path)
+        for entry in spec.weights:
+            locate_weights(spec, entry, offline=True)
 
     def load(self) -> None:
         if self.pipeline is not None:

@@ -12,8 +12,10 @@ from .errors import root_cause, summary
 from .folder import is_pickle, refuse_pickles
 
 
-def locate(spec: ModelSpec) -> tuple[Path, str]:
+def locate(spec: ModelSpec, *, offline: bool = False) -> tuple[Path, str]:
     """The folder to load from, and the hub commit that it holds (empty for a folder of the administrator's).
+
+    With `offline` nothing is downloaded: what the cache lacks is missing.
 
     Raises `ModelFilesMissing` when there is no such folder or the hub does not give the files, `UnsafeWeights` for
     pickles.
@@ -21,7 +23,7 @@ def locate(spec: ModelSpec) -> tuple[Path, str]:
     refuse_pickled_weights(spec)
     path = Path(spec.source).expanduser()
     if not path.is_dir() and not is_path(spec.source):
-        snapshot = download(spec)
+        snapshot = download(spec, offline=offline)
         return snapshot, snapshot.name
     refuse_pickles(spec.slug, path)
     return path, ""
@@ -32,7 +34,7 @@ def is_path(source: str) -> bool:
     return Path(source).is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
 
 
-def download(spec: ModelSpec) -> Path:
+def download(spec: ModelSpec, *, offline: bool = False) -> Path:
     """Fetch what the pipeline needs into the hub's cache, unless it is there: configuration and safetensors alone.
 
     Not checked for pickles: the cache is shared with other programs, which may have put some beside ours.
@@ -41,13 +43,17 @@ def download(spec: ModelSpec) -> Path:
     from huggingface_hub.utils import httpx  # whichever HTTP client this version of the hub's library brings
 
     try:
-        return Path(DiffusionPipeline.download(spec.source, revision=spec.revision or None, use_safetensors=True))
+        return Path(
+            DiffusionPipeline.download(
+                spec.source, revision=spec.revision or None, use_safetensors=True, local_files_only=offline
+            )
+        )
     # The hub's own errors are OSErrors; diffusers says ValueError when a repository has no safetensors.
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise ModelFilesMissing(model=spec.slug, detail=f"{spec.source}: {summary(root_cause(error))}") from error
 
 
-def locate_weights(spec: ModelSpec, entry: dict[str, Any]) -> Path:
+def locate_weights(spec: ModelSpec, entry: dict[str, Any], *, offline: bool = False) -> Path:
     """The file of one entry of `spec.weights`: in a folder, by itself, or in a hub repository.
 
     Raises `UnsafeWeights` for anything but safetensors, and `ModelFilesMissing`.
@@ -66,7 +72,7 @@ def locate_weights(spec: ModelSpec, entry: dict[str, Any]) -> Path:
     if not source or not file or is_path(source):
         raise ModelFilesMissing(model=spec.slug, detail=f"no file {path}")
     try:
-        return Path(hf_hub_download(source, file, revision=entry.get("revision") or None))
+        return Path(hf_hub_download(source, file, revision=entry.get("revision") or None, local_files_only=offline))
     except (OSError, ValueError, httpx.HTTPError) as error:
         detail = f"{source}/{file}: {summary(root_cause(error))}"
         raise ModelFilesMissing(model=spec.slug, detail=detail) from error
