@@ -92,6 +92,11 @@ export class ImagesAPI {
     return this.#post(`tasks/${id}/retry/`);
   }
 
+  /** {results: [{id, path}], default: {id, path}}: where in the library the author may put pictures. */
+  folders() {
+    return this.#get("folders/");
+  }
+
   accept(imageId, details) {
     return this.#post(`images/${imageId}/accept/`, details);
   }

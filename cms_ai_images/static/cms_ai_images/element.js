@@ -86,16 +86,20 @@ export class AIImageDialogElement extends HTMLElement {
     const { api, texts } = this;
     this.gallery = new Gallery(root, texts, {
       onChoose: (image) => this.#onChoose(image),
-      onOpen: (image) => this.actions.open?.(image),
+      onOpen: (image) => this.actions.open(image),
     });
     this.actions = new PictureActions(root, texts, {
-      onUse: () => this.#use(),
+      onLook: (image) => this.gallery.choose(image),
+      onUse: (image) => {
+        this.gallery.choose(image);
+        this.#use();
+      },
       onRefine: (image) => this.#refine(image),
       onVariations: (image) => this.#attempt(() => this.#vary(image)),
       onRecall: (image) => this.#recall(image),
       onDiscard: (image) => this.#attempt(() => this.#discard(image)),
     });
-    this.review = new Review(root, texts, { api, capabilities, onBack: () => this.#back() });
+    this.review = new Review(root, texts, { api, capabilities });
     this.history = new History(root, texts, {
       api,
       mayseeAll: mayseeAll === "true",
@@ -247,7 +251,7 @@ export class AIImageDialogElement extends HTMLElement {
   }
 
   #onChoose(image) {
-    this.actions?.show(image, this.round.task);
+    this.actions?.show(image, this.round.task, this.gallery.images);
     this.#render();
   }
 
@@ -351,7 +355,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.gallery.show(task.images);
     if (chosen) this.gallery.choose(chosen);
     this.machine.to(this.gallery.images.length ? "choosing" : "idle");
-    this.actions.show(this.gallery.chosen, task);
+    this.actions.show(this.gallery.chosen, task, this.gallery.images);
   }
 
   /** An error leads back to the state before: to the pictures that were there, or to an empty pane. */

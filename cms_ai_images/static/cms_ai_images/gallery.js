@@ -1,21 +1,35 @@
 /**
- * The right pane: one box per picture, in the requested shape from the first moment, so that nothing jumps.
+ * The boxes: one per picture, in the requested shape from the first moment, so that nothing jumps. They are a radio
+ * group: arrows move in the grid, Space chooses, Enter or a double click opens the large view.
  */
-import { make, option, part, setText } from "./dom.js";
+import { make, option, part } from "./dom.js";
+import { columnsFor } from "./layout.js";
+
+/** What became of a picture whose bytes are gone without its author having thrown it away. */
+const LOST = new Set(["purged", "accepted"]);
 
 export class Gallery {
   #texts;
   #images = [];
+  #ratio = 1;
 
-  /** @param {Function} onChoose - Called with the image that was chosen, or null. */
-  constructor(root, texts, onChoose) {
+  /**
+   * @param {{onChoose: Function, onOpen: Function}} handlers - `onChoose` is called with the image that was chosen, or
+   *   null; `onOpen` with the one to be seen large.
+   */
+  constructor(root, texts, { onChoose, onOpen }) {
     this.boxes = part(root, "boxes");
     this.empty = part(root, "empty");
     this.#texts = texts;
     this.onChoose = onChoose;
+    this.onOpen = onOpen;
     this.boxes.addEventListener("change", () => onChoose(this.chosen));
+    this.boxes.addEventListener("keydown", (event) => this.#onKey(event));
+    this.boxes.addEventListener("dblclick", () => this.chosen && onOpen(this.chosen));
+    new ResizeObserver(() => this.#arrange()).observe(this.boxes);
   }
 
+  /** The pictures that can be chosen. */
   get images() {
     return this.#images;
   }
@@ -33,8 +47,10 @@ export class Gallery {
 
   /** Empty boxes for pictures that are being drawn. */
   expect(count, width, height) {
-    if (this.#images.length === 0 && this.boxes.children.length === count) return;
+    const isThere = this.boxes.children.length === count && this.boxes.querySelectorAll(".waiting").length === count;
+    if (isThere && this.#ratio === width / height) return;
     this.#images = [];
+    this.#ratio = width / height;
     this.#fill(Array.from({ length: count }, () => shaped(make("div", { className: "box waiting" }), width, height)));
     this.onChoose(null);
   }
@@ -51,46 +67,132 @@ export class Gallery {
     });
   }
 
-  /** The pictures of a task that can be chosen; the first is, or the one that was chosen before. */
-  show(images) {
-    const before = this.chosen?.id;
-    this.#images = images.filter((image) => image.preview_url || image.file_url || image.library);
-    const kept = this.#images.some((image) => image.id === before) ? before : this.#images[0]?.id;
-    this.#fill(this.#images.map((image, index) => this.#box(image, index, image.id === kept)));
+  /**
+   * The pictures of a task; the one called `chosen` is chosen, else the first that can be. Those that their author
+   * discarded are left out, those that are gone for another reason are said to be.
+   */
+  show(images, chosen = this.chosen?.id) {
+    const shown = images.filter((image) => isThere(image) || LOST.has(image.state));
+    this.#images = shown.filter(isThere);
+    const kept = this.#images.some((image) => image.id === chosen) ? chosen : this.#images[0]?.id;
+    if (shown.length) this.#ratio = shown[0].width / shown[0].height;
+    this.#fill(shown.map((image) => (isThere(image) ? this.#box(image, image.id === kept) : this.#goneBox(image))));
     this.onChoose(this.chosen);
   }
 
+  choose(image) {
+    const input = this.#input(image);
+    if (!input || input.checked) return;
+    input.checked = true;
+    if (this.boxes.querySelector(":focus")) input.focus();
+    this.onChoose(this.chosen);
+  }
+
+  /** Without `image`: its author threw it away. The one that stood beside it is chosen. */
   remove(image) {
-    this.show(this.#images.filter((other) => other.id !== image.id));
+    const index = this.#images.indexOf(image);
+    const beside = this.#images[index + 1] ?? this.#images[index - 1];
+    if (beside) this.#input(beside).checked = true;
+    this.show(this.#images.filter((other) => other !== image));
   }
 
   replace(image) {
-    this.#images = this.#images.map((other) => (other.id === image.id ? image : other));
+    this.show(this.#images.map((other) => (other.id === image.id ? image : other)));
+  }
+
+  /** Say that `image` is gone; it can no longer be chosen. */
+  lose(image) {
+    const label = this.#input(image)?.closest(".box");
+    if (!label) return;
+    const { chosen } = this;
+    const hadFocus = label.matches(":focus-within");
+    this.#images = this.#images.filter((other) => other.id !== image.id);
+    label.replaceWith(this.#goneBox(image));
+    if (chosen?.id !== image.id) return;
+    if (this.#images.length) this.#input(this.#images[0]).checked = true;
+    if (hadFocus) this.focus();
+    this.onChoose(this.chosen);
   }
 
   focus() {
     this.boxes.querySelector("input:checked")?.focus();
   }
 
-  #fill(boxes) {
-    this.boxes.replaceChildren(...boxes);
-    this.boxes.dataset.count = boxes.length;
-    this.boxes.hidden = boxes.length === 0;
-    this.empty.hidden = boxes.length > 0;
+  // -- boxes -----------------------------------------------------------------------------------------------------------
+
+  #input(image) {
+    return [...this.boxes.querySelectorAll("input")].find((input) => input.value === image.id);
   }
 
-  #box(image, index, checked) {
-    const name = this.#texts.get("picture", { n: index + 1, total: this.#images.length });
+  #fill(boxes) {
+    const hadFocus = this.boxes.querySelector(":focus") !== null;
+    this.boxes.replaceChildren(...boxes);
+    this.boxes.hidden = boxes.length === 0;
+    this.empty.hidden = boxes.length > 0;
+    this.#arrange();
+    if (hadFocus) this.focus();
+  }
+
+  #box(image, checked) {
+    const name = this.#texts.get("picture", { n: this.#images.indexOf(image) + 1, total: this.#images.length });
     const picture = make("img", { src: image.preview_url ?? image.file_url ?? image.library.thumbnail_url, alt: name });
     const box = option({ name: "picture", value: image.id, className: "box", checked }, picture);
-    picture.addEventListener("error", () => {
-      box.classList.add("gone");
-      setText(box.appendChild(make("span")), this.#texts.get("picture_gone"));
-      picture.remove();
-    });
+    if (image.library) box.append(make("span", { className: "mark" }, this.#texts.get("mark_library")));
+    picture.addEventListener("error", () => this.#onMissing(image, picture));
     return shaped(box, image.width, image.height);
   }
+
+  #goneBox(image) {
+    const text = this.#texts.get(image.state === "purged" ? "picture_purged" : "picture_gone");
+    return shaped(make("p", { className: "box gone" }, text), image.width, image.height);
+  }
+
+  /** Gone for good, or only out of reach: the browser tells an `<img>` neither, so the server is asked. */
+  async #onMissing(image, picture) {
+    const status = await fetch(picture.src, { credentials: "same-origin" }).then(
+      (response) => response.status,
+      () => 0,
+    );
+    if (status === 404 || status === 410) this.lose(image);
+    else picture.replaceWith(make("span", { className: "gone" }, this.#texts.get("picture_unreachable")));
+  }
+
+  // -- the grid --------------------------------------------------------------------------------------------------------
+
+  #arrange() {
+    const count = this.boxes.children.length;
+    const { maxHeight, columnGap, width } = getComputedStyle(this.boxes);
+    const room = { width: parseFloat(width), height: parseFloat(maxHeight), gap: parseFloat(columnGap) };
+    if (!count || Object.values(room).some(Number.isNaN)) return; // not shown
+    const columns = columnsFor(count, this.#ratio, room);
+    this.boxes.style.setProperty("--columns", columns);
+    this.boxes.style.setProperty("--rows", Math.ceil(count / columns));
+  }
+
+  #onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inputs = [...this.boxes.querySelectorAll("input")];
+    const index = inputs.indexOf(event.target);
+    if (index < 0) return;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      inputs[index].click();
+      this.onOpen(this.chosen);
+      return;
+    }
+    const columns = Number(this.boxes.style.getPropertyValue("--columns")) || 1;
+    const forward = getComputedStyle(this.boxes).direction === "rtl" ? -1 : 1;
+    const step = { ArrowRight: forward, ArrowLeft: -forward, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    const target = { Home: 0, End: inputs.length - 1 }[event.key] ?? index + step;
+    if (Number.isNaN(target)) return;
+    event.preventDefault(); // the browser's own arrows know rows no better than columns
+    // Choosing goes along with moving, as in any group of radio buttons.
+    inputs[target]?.focus();
+    inputs[target]?.click();
+  }
 }
+
+const isThere = (image) => Boolean(image.preview_url || image.file_url || image.library);
 
 function shaped(box, width, height) {
   box.style.setProperty("--ratio", width / height);

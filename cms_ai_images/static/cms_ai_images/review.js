@@ -1,84 +1,170 @@
-/** What the author says about the chosen picture: its alternative text, or that it is decoration. */
+/**
+ * The last look before a picture enters the article: what it is called, what it shows, where it is put. What was
+ * written for a picture is kept while the dialog lives, so looking at another one loses nothing.
+ */
 import { part, setText } from "./dom.js";
+import { FieldErrors } from "./field_errors.js";
+import { FocalPoint } from "./focal.js";
+import { Folders } from "./folders.js";
+
+/** What the author writes, by the API's names. */
+const WRITTEN = ["alt_text", "caption", "credit", "name"];
 
 export class Review {
   #texts;
-  #words = new Map(); // image id -> { alt, edited, decorative }: choosing another picture loses nothing
-  #current = null;
+  #capabilities;
+  #drafts = new Map(); // image id -> what was written for it
+  #image = null;
 
-  constructor(root, texts, { capabilities: { decorative: allowDecorative } }) {
+  /**
+   * @param {{api: object, capabilities: {figure: boolean, align: boolean, decorative: boolean}}} options -
+   *   `capabilities`: what the place can show, and whether its picture may be decoration.
+   */
+  constructor(root, texts, { api, capabilities }) {
     this.form = root.querySelector("#review");
-    this.alt = root.querySelector("#alt_text");
-    this.decorative = part(root, "decorative");
-    this.error = root.querySelector("#alt_text-error");
-    this.allowDecorative = allowDecorative;
+    this.focal = new FocalPoint(root, texts, () => this.#keep());
+    this.folders = new Folders(root, texts, api);
+    this.errors = new FieldErrors(this.form);
     this.#texts = texts;
-    part(root, "decorative-field").hidden = !allowDecorative;
-    this.form.addEventListener("input", () => this.#keep());
+    this.#capabilities = capabilities;
+    part(root, "decorative-field").hidden = !capabilities.decorative;
+    part(root, "figure-field").hidden = !capabilities.figure;
+    part(root, "alignment-field").hidden = !capabilities.align;
+    this.form.addEventListener("input", (event) => this.#onInput(event.target));
+    this.form.addEventListener("keydown", (event) => this.#onKey(event));
+    this.focal.picture.addEventListener("error", () => this.#showPicture(false));
+    this.focal.picture.addEventListener("load", () => this.#showPicture(true));
   }
 
-  /** Show the words for `image`. Until the author writes some, those of `task` stand in. */
-  open(image, { prompt: proposal }) {
-    this.#current = image;
-    if (!this.#words.has(image.id)) {
-      const alt = (image.library?.alt_text || proposal).slice(0, this.alt.maxLength);
-      this.#words.set(image.id, { alt, edited: false, decorative: false });
-    }
-    this.#render();
+  /** Show `image` of `task` with what was written for it, else with what is proposed. The focus goes to the text. */
+  open(image, task) {
+    const before = this.#draft;
+    this.#image = image;
+    if (!this.#drafts.has(image.id)) this.#drafts.set(image.id, firstDraft(image, task, before));
+    this.errors.clear();
+    this.folders.load();
+    this.focal.picture.src = image.file_url ?? image.library.url;
+    this.focal.area.style.setProperty("--ratio", image.width / image.height);
+    this.#fill();
+    // Shown by whoever opened it, which may be after this.
+    queueMicrotask(() => this.#field(this.#draft.decorative ? "decorative" : "alt_text").focus());
   }
 
   /** The body of `POST images/{id}/accept/`. */
   details() {
-    return this.text ? { alt_text: this.text } : { decorative: true };
+    const draft = this.#draft;
+    const [name, caption, credit] = ["name", "caption", "credit"].map((key) => oneLine(draft[key]));
+    const details = { name, caption, credit };
+    if (draft.decorative) details.decorative = true;
+    else details.alt_text = oneLine(draft.alt_text);
+    const folder = this.folders.value;
+    if (folder) details.folder_id = folder;
+    // The middle is what a picture without a focal point is cropped to; in the library there may be another one by now.
+    if (!this.focal.isCentre || this.#image.library) details.focal_point = draft.focal;
+    return details;
   }
 
-  /** How it stands in the text. */
+  /** How it stands in the text: {as_figure, alignment}. */
   placement() {
-    return { as_figure: false, alignment: "" };
-  }
-
-  /** Show errors at their fields; returns those that belong to no field. */
-  showErrors(errors) {
-    const own = errors.find(({ field }) => field === "alt_text");
-    if (own) this.showError(own.detail);
-    return errors.filter((error) => error !== own);
-  }
-
-  /** The text for the `alt` attribute: empty for decoration. */
-  get text() {
-    return this.decorative.checked ? "" : this.alt.value.trim();
+    const { figure, align } = this.#capabilities;
+    return { as_figure: Boolean(figure) && this.#asFigure, alignment: align ? this.#draft.alignment : "" };
   }
 
   /** Whether it can be inserted; if not, says why at the field. */
   isComplete() {
-    if (this.text || this.decorative.checked || !this.allowDecorative) return true;
-    this.showError(this.#texts.get("alt_missing"));
+    const { alt_text: alt, decorative } = this.#draft;
+    if (alt.trim() || decorative || !this.#capabilities.decorative) return true;
+    this.showErrors([{ field: "alt_text", detail: this.#texts.get("alt_missing") }]);
     return false;
   }
 
-  showError(text) {
-    setText(this.error, text);
-    this.error.hidden = !text;
-    this.alt.closest(".field").classList.toggle("invalid", Boolean(text));
-    if (text) {
-      this.alt.setAttribute("aria-invalid", "true");
-      this.alt.focus();
-    } else this.alt.removeAttribute("aria-invalid");
+  /** Show what the server refused at its fields; returns what belongs to none of them. */
+  showErrors(errors) {
+    return this.errors.show(errors);
+  }
+
+  // -- what was written ------------------------------------------------------------------------------------------------
+
+  get #draft() {
+    return this.#image && this.#drafts.get(this.#image.id);
+  }
+
+  /** A caption needs a figure, so with words there is one, until the author decides. */
+  get #asFigure() {
+    const { figure, caption, credit } = this.#draft;
+    return figure ?? Boolean(caption.trim() || credit.trim());
+  }
+
+  #field(name) {
+    return this.form.elements[name];
+  }
+
+  #onInput(control) {
+    const draft = this.#draft;
+    if (control.name === "figure") draft.figure = control.value === "figure";
+    if (WRITTEN.includes(control.name)) draft.proposed.delete(control.name);
+    this.errors.clear(control);
+    this.#keep();
   }
 
   #keep() {
-    const before = this.#words.get(this.#current.id);
-    const edited = before.edited || this.alt.value !== before.alt;
-    this.#words.set(this.#current.id, { alt: this.alt.value, edited, decorative: this.decorative.checked });
-    this.#render();
+    const draft = this.#draft;
+    for (const name of WRITTEN) draft[name] = this.#field(name).value;
+    draft.decorative = this.#field("decorative").checked;
+    draft.alignment = this.#field("alignment").value;
+    draft.focal = this.focal.value;
+    this.#fill();
   }
 
-  #render() {
-    const { alt, edited, decorative } = this.#words.get(this.#current.id);
-    if (this.alt.value !== alt) this.alt.value = alt;
-    this.decorative.checked = decorative;
-    this.alt.disabled = decorative;
-    this.showError("");
-    setText(part(this.form, "alt-hint"), this.#texts.get(edited || !alt ? "alt_own" : "alt_proposed"));
+  #fill() {
+    const draft = this.#draft;
+    for (const name of WRITTEN) {
+      const field = this.#field(name);
+      if (field.value !== draft[name]) field.value = draft[name];
+    }
+    this.#field("decorative").checked = draft.decorative;
+    this.#field("alt_text").disabled = draft.decorative;
+    this.#field("alignment").value = draft.alignment;
+    this.#field("figure").value = this.#asFigure ? "figure" : "plain";
+    this.focal.value = draft.focal;
+    for (const name of ["alt_text", "name"]) {
+      const isProposed = draft.proposed.has(name) && !(name === "alt_text" && draft.decorative);
+      this.#field(name).closest(".field").classList.toggle("proposed", isProposed);
+      setText(part(this.form, `${name}-hint`), this.#texts.get(`${name}_${isProposed ? "proposed" : "own"}`));
+    }
+  }
+
+  #showPicture(isThere) {
+    this.focal.area.hidden = !isThere;
+    part(this.form, "focal-missing").hidden = isThere;
+  }
+
+  /** Texts that wrap, but have no lines: Enter does what it does in every other field of the form. */
+  #onKey(event) {
+    const { target } = event;
+    if (event.key !== "Enter" || event.isComposing || event.ctrlKey || event.metaKey) return;
+    if (target.localName !== "textarea") return;
+    event.preventDefault();
+    this.form.requestSubmit();
   }
 }
+
+/** What stands there before anything is written: from the library, else proposed from the task. */
+function firstDraft(image, task, before) {
+  const { library } = image;
+  const proposed = task?.proposed ?? { name: "", alt_text: task?.prompt ?? "" };
+  return {
+    alt_text: library?.alt_text || proposed.alt_text.slice(0, 255),
+    name: library?.name ?? proposed.name.slice(0, 255),
+    caption: library?.caption ?? "",
+    credit: library?.credit ?? "",
+    decorative: false,
+    focal: null,
+    // A matter of the article rather than of the picture, so as it was for the one before.
+    alignment: before?.alignment ?? "",
+    figure: before?.figure,
+    proposed: new Set(library ? [] : ["alt_text", "name"].filter((name) => proposed[name])),
+  };
+}
+
+const oneLine = (text) => text.replace(/\s+/g, " ").trim();
