@@ -10,10 +10,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from filer import settings as filer_settings
+from filer.models import Folder, FolderPermission
 from PIL import Image
 
 from cms_ai_images import progress
-from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.backends import Backend
+from cms_ai_images.library.folders import LISTED, default_folder
+from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationTask, Worker
 from cms_ai_images.types import ReviewState, Status
 from cms_ai_images.worker.rq_worker import serve
 
@@ -297,3 +301,175 @@ def test_redis_away_is_no_error_for_readers(client, author, model, valkey_server
 
 def test_events_are_left_to_polling_under_wsgi(client, author):
     assert client.get(url("task-events", make_task(author).uuid)).status_code == 204
+
+
+class TestChoices:
+    """What the dialog asks for before it can offer anything."""
+
+    def test_what_a_picture_costs_is_said_where_points_count(self, client, author, settings):
+        make_model(prices={"text_to_image": {"standard": 30}})
+        assert client.get(url("model-list")).json()["results"][0]["prices"] == {}
+        assert client.get(url("credits")).json() == {"enabled": False, "balance": None}
+        settings.CMS_AI_IMAGES = {"CREDITS": True}
+        assert client.get(url("model-list")).json()["results"][0]["prices"] == {"text_to_image": 30}
+        assert client.get(url("credits")).json() == {"enabled": True, "balance": 0}
+        CreditAccount.objects.create(user=author, balance=850)
+        assert client.get(url("credits")).json() == {"enabled": True, "balance": 850}
+
+    def test_who_is_sent_the_prompt(self, client, settings):
+        settings.CMS_AI_IMAGES = {
+            "BACKENDS": {"remote": f"{__name__}.RemoteBackend", "missing": "not.installed.on.the.web.side"}
+        }
+        for position, backend in enumerate(("dummy", "diffusers", "remote", "missing")):
+            make_model(backend, backend=backend, position=position)
+        models = client.get(url("model-list")).json()["results"]
+        assert [model["provider"] for model in models] == [None, None, "Example Inc.", "missing"]
+
+    def test_limits_and_formats(self, client):
+        make_model(parameter_limits={"steps": [1, 8]}, default_parameters={"output_format": "webp"})
+        (model,) = client.get(url("model-list")).json()["results"]
+        assert model["output_formats"] == ["png", "webp", "jpeg"]
+        assert model["parameter_limits"] == {"steps": [1, 8], "guidance_scale": [0, 30]}
+        assert model["default_parameters"] == {"steps": 20, "guidance_scale": 5.0, "output_format": "webp"}
+
+    def test_folders_are_told_by_their_paths(self, client, django_assert_max_num_queries):
+        press = Folder.objects.create(name="Press")
+        autumn = Folder.objects.create(name="Autumn", parent=Folder.objects.create(name="2026", parent=press))
+        for number in range(20):
+            Folder.objects.create(name=f"Number {number}", parent=autumn)
+        with django_assert_max_num_queries(11):  # five of them tell who asks and what they may, one a level
+            answer = client.get(url("folder-list")).json()
+        paths = {folder["path"]: folder["id"] for folder in answer["results"]}
+        assert paths["Press / 2026 / Autumn"] == autumn.pk
+        assert "Press / 2026 / Autumn / Number 19" in paths
+        assert list(paths) == sorted(paths, key=str.casefold)
+        assert answer["default"] == {"id": None, "path": "AI images"}
+        default = default_folder()
+        assert client.get(url("folder-list")).json()["default"] == {"id": default.pk, "path": "AI images"}
+
+    def test_folders_are_those_that_filer_lets_the_caller_add_to(self, client, author, monkeypatch):
+        monkeypatch.setattr(filer_settings, "FILER_ENABLE_PERMISSIONS", True)
+        own = Folder.objects.create(name="Own", owner=author)
+        allowed, denied = Folder.objects.create(name="Allowed"), Folder.objects.create(name="Denied")
+        for folder, answer in ((allowed, FolderPermission.ALLOW), (denied, FolderPermission.DENY)):
+            FolderPermission.objects.create(
+                folder=folder, type=FolderPermission.THIS, user=author, can_add_children=answer
+            )
+        listed = [folder["id"] for folder in client.get(url("folder-list")).json()["results"]]
+        assert listed == [allowed.pk, own.pk]
+        refused = post(client, url("image-accept", make_image(author).uuid), {"folder_id": denied.pk})
+        assert (refused.status_code, refused.json()["code"]) == (400, "folder_not_found")
+        assert post(client, url("image-accept", make_image(author).uuid), {"folder_id": own.pk}).status_code == 200
+
+    def test_only_so_many_folders_are_told(self, client):
+        Folder.objects.bulk_create([Folder(name=f"Folder {number:03}") for number in range(LISTED + 5)])
+        assert len(client.get(url("folder-list")).json()["results"]) == LISTED
+
+    @pytest.mark.parametrize("name", ["credits", "folder-list", "model-list", "preset-list", "health"])
+    def test_takes_the_permission(self, reader, name):
+        client = Client()
+        assert client.get(url(name)).status_code == 401
+        client.force_login(reader)
+        assert client.get(url(name)).status_code == 403
+
+
+class TestAccepting:
+    def test_everything_that_can_be_said(self, client, author):
+        image = make_image(author)
+        folder = Folder.objects.create(name="Autumn")
+        details = {
+            "name": "Fox",
+            "alt_text": "A fox",
+            "caption": "<b>By day</b>",
+            "credit": "The paper",
+            "folder_id": folder.pk,
+            "focal_point": [0.5, 1],
+        }
+        library = post(client, url("image-accept", image.uuid), details).json()["library"]
+        assert (library["alt_text"], library["caption"], library["credit"]) == ("A fox", "<b>By day</b>", "The paper")
+        filer_image = GeneratedImage.objects.get(pk=image.pk).filer_image
+        assert (filer_image.folder, filer_image.subject_location) == (folder, "32,63")
+
+    def test_what_is_proposed_is_told_with_the_task(self, client, author):
+        task = make_task(author, prompt="a fox\n\n " + "x" * 300, output_format="webp")
+        data = client.get(url("task-detail", task.uuid)).json()
+        assert data["proposed"]["name"] == "a fox " + "x" * 73 + "…"
+        assert len(data["proposed"]["alt_text"]) == 255
+        assert (data["output_format"], data["user"]) == ("webp", None)
+
+    def test_again_with_other_words_changes_the_same_file(self, client, author):
+        image = make_image(author)
+        first = post(client, url("image-accept", image.uuid), {"alt_text": "A fox"}).json()["library"]
+        second = post(client, url("image-accept", image.uuid), {"decorative": True, "caption": "By day"}).json()
+        assert second["library"] == {**first, "alt_text": "", "caption": "By day"}
+
+    @pytest.mark.parametrize(
+        ("details", "field"),
+        [
+            ({"focal_point": [0.5]}, "focal_point"),
+            ({"focal_point": [0.5, 1.1]}, "focal_point.1"),
+            ({"focal_point": [-0.1, 0]}, "focal_point.0"),
+            ({"focal_point": ["nan", 0]}, "focal_point.0"),
+            ({"focal_point": "middle"}, "focal_point"),
+            ({"folder_id": 2**63}, "folder_id"),
+            ({"folder_id": 999_999}, "folder"),
+            ({"alt_text": "x" * 256}, "alt_text"),
+            ({"caption": "half a pair \ud83e"}, "caption"),
+            ({"decorative": "perhaps"}, "decorative"),
+        ],
+    )
+    def test_a_wrong_detail_is_refused_and_the_draft_kept(self, client, author, details, field):
+        image = make_image(author)
+        refused = post(client, url("image-accept", image.uuid), details)
+        assert refused.status_code == 400
+        assert refused.json()["errors"][0]["field"] == field
+        assert client.get(url("image-file", image.uuid)).status_code == 200
+
+
+class TestDownload:
+    @pytest.mark.parametrize(
+        ("prompt", "name"),
+        [
+            ("A red fox, in a library!", 'filename="a-red-fox-in-a-library-1.png"'),
+            ("红苹果", "filename*=utf-8''%E7%BA%A2%E8%8B%B9%E6%9E%9C-1.png"),
+            ('"; filename="evil.html', 'filename="filenameevilhtml-1.png"'),
+            ("🦊", 'filename="ai-image-1.png"'),
+        ],
+    )
+    def test_has_a_name_that_says_what_it_is(self, client, author, prompt, name):
+        image = make_image(task=make_task(author, status=Status.SUCCEEDED, prompt=prompt))
+        data = client.get(url("task-detail", image.task.uuid)).json()["images"][0]
+        answer = client.get(data["download_url"])
+        assert answer["Content-Disposition"] == f"attachment; {name}"
+        assert answer["Content-Type"] == "image/png"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert Image.open(BytesIO(answer.content)).size == (64, 64)
+
+    def test_works_for_what_is_in_the_library(self, client, author):
+        image = make_image(author)
+        draft = client.get(url("image-download", image.uuid)).content
+        accepted = post(client, url("image-accept", image.uuid)).json()
+        assert client.get(accepted["download_url"]).content == draft
+        filer_image = GeneratedImage.objects.get(pk=image.pk).filer_image
+        filer_image.file.storage.delete(filer_image.file.name)
+        assert client.get(accepted["download_url"]).json()["code"] == "draft_gone"
+
+    def test_is_the_authors_alone(self, client, other_client, author):
+        image = make_image(author)
+        assert other_client.get(url("image-download", image.uuid)).status_code == 404
+        post(client, url("image-accept", image.uuid))
+        assert other_client.get(url("image-download", image.uuid)).status_code == 404
+
+    def test_a_discarded_picture_has_none(self, client, author):
+        image = make_image(author)
+        assert post(client, url("image-discard", image.uuid)).json()["download_url"] is None
+        assert client.get(url("image-download", image.uuid)).json()["code"] == "draft_gone"
+
+
+class RemoteBackend(Backend):
+    """One that sends prompts elsewhere."""
+
+    provider = "Example Inc."
+
+    def generate(self, requests, on_step):
+        raise NotImplementedError

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
 from easy_thumbnails.exceptions import EasyThumbnailsError
 from rest_framework import serializers
 
@@ -71,18 +69,10 @@ class PictureDetailsSerializer(serializers.Serializer):
         max_length=2,
     )
 
-    def validate_focal_point(self, value: list[float] | None) -> tuple[float, float] | None:
-        """Fractions; "nan" is a float to Python, and neither below 0 nor above 1."""
-        if value is None:
-            return None
-        x, y = value
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise serializers.ValidationError(_("Give two numbers from 0 to 1."), code="invalid")
-        return x, y
-
     def to_details(self) -> PictureDetails:
         """The frozen value that the service takes."""
-        return PictureDetails(**self.validated_data)
+        point = self.validated_data["focal_point"]
+        return PictureDetails(**{**self.validated_data, "focal_point": (point[0], point[1]) if point else None})
 
 
 def tasks_for_display() -> QuerySet[GenerationTask]:

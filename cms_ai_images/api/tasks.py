@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from rest_framework import status
@@ -16,9 +16,10 @@ from rest_framework.response import Response
 
 from cms_ai_images import progress, services
 from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.filters import filtered
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
 from cms_ai_images.exceptions import NotFound
-from cms_ai_images.models import GenerationTask
+from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import ReviewState, Status
 
 OPEN_FOR = timedelta(days=1)
@@ -43,14 +44,14 @@ class NewestFirst(CursorPagination):
 
 class TaskListView(AIImagesView):
     def get(self, request: Request) -> Response:
-        """The caller's history, or with `open=1` what still matters to a dialog, narrowed by `origin=label:key`."""
-        tasks = self._of_origin(tasks_for_display().filter(user=request.user.pk), request.query_params.get("origin"))
+        """The caller's history as `filters` narrows it, or with `open=1` what of it still matters to a dialog."""
+        tasks = filtered(tasks_for_display(), request)
         if request.query_params.get("open"):
             page = list(_still_open(tasks)[:OPEN_LIMIT])
-            return Response({"results": [task_json(task) for task in page]})
+            return Response({"results": [task_json(task, viewer=request.user) for task in page]})
         paginator = NewestFirst()
         page = paginator.paginate_queryset(tasks, request, view=self) or []
-        return paginator.get_paginated_response([task_json(task) for task in page])
+        return paginator.get_paginated_response([task_json(task, viewer=request.user) for task in page])
 
     def post(self, request: Request) -> Response:
         """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
@@ -60,21 +61,37 @@ class TaskListView(AIImagesView):
         data = task_json(tasks_for_display().get(pk=task.pk))
         return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": data["url"]})
 
-    def _of_origin(self, tasks: QuerySet[GenerationTask], origin: str | None) -> QuerySet[GenerationTask]:
-        if not origin:
-            return tasks
-        label, _colon, object_id = origin.partition(":")
-        app_label, _dot, model = label.partition(".")
-        return tasks.filter(origin_type__app_label=app_label, origin_type__model=model.lower(), origin_id=object_id)
+
+class TaskReadyView(AIImagesView):
+    def get(self, request: Request) -> Response:
+        """How many of the caller's tasks wait to be looked at and are being drawn, at `origin` and `field`: a badge."""
+        tasks = filtered(GenerationTask.objects.all(), request).filter(user=request.user.pk)
+        return Response(
+            tasks.filter(_active() | _unreviewed()).aggregate(
+                ready=Count("pk", filter=Q(status=Status.SUCCEEDED)), drawing=Count("pk", filter=_active())
+            )
+        )
 
 
 def _still_open(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
     """Running, waiting, lately failed, or finished with pictures that nobody has looked at yet."""
-    recent = Q(created_at__gt=timezone.now() - OPEN_FOR)
-    unreviewed = GenerationTask.objects.filter(images__review_state=ReviewState.DRAFT, status=Status.SUCCEEDED)
-    return tasks.filter(
-        Q(status__in=Status.active()) | recent & Q(status=Status.FAILED) | recent & Q(pk__in=unreviewed.values("pk"))
-    ).order_by("-id")
+    return tasks.filter(_active() | _recent() & Q(status=Status.FAILED) | _unreviewed()).order_by("-id")
+
+
+def _active() -> Q:
+    return Q(status__in=Status.active())
+
+
+def _recent() -> Q:
+    return Q(created_at__gt=timezone.now() - OPEN_FOR)
+
+
+def _unreviewed() -> Q:
+    """Lately drawn, with pictures to choose from and none chosen yet."""
+    pictures = GeneratedImage.objects.filter(task=OuterRef("pk"))
+    drafts = Exists(pictures.filter(review_state=ReviewState.DRAFT))
+    taken = Exists(pictures.filter(review_state=ReviewState.ACCEPTED))
+    return _recent() & Q(status=Status.SUCCEEDED) & Q(drafts) & ~Q(taken)
 
 
 class TaskDetailView(AIImagesView):

@@ -6,6 +6,7 @@ from cms_ai_images.api import events, images, options, preferences, tasks
 
 urlpatterns = [
     path("tasks/", tasks.TaskListView.as_view(), name="task-list"),
+    path("tasks/ready/", tasks.TaskReadyView.as_view(), name="task-ready"),
     path("tasks/<uuid:uuid>/", tasks.TaskDetailView.as_view(), name="task-detail"),
     path("tasks/<uuid:uuid>/cancel/", tasks.TaskCancelView.as_view(), name="task-cancel"),
     path("tasks/<uuid:uuid>/retry/", tasks.TaskRetryView.as_view(), name="task-retry"),
