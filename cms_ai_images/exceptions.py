@@ -297,6 +297,17 @@ class DeviceLost(GenerationError):
     message = _("The graphics processor stopped answering. The worker is restarted and the task is drawn again.")
 
 
+class DeviceMissing(DeviceLost):
+    """Drawing on the CPU instead would take an hour for a picture, and nobody would know why."""
+
+    code = "device_missing"
+    message = _(
+        "The worker is told to use the GPU “%(device)s”, and sees none. Look at nvidia-smi and the driver, or start it "
+        "without --device and CUDA_VISIBLE_DEVICES."
+    )
+    author_message = _("The worker has lost its graphics processor. An administrator must mend it.")
+
+
 class DeadlineExceeded(GenerationError):
     code = "deadline_exceeded"
     message = _("This took longer than %(seconds)d seconds and was stopped. Try fewer steps or a smaller size.")

@@ -73,16 +73,22 @@ class Residents:
     def _load(self, model: GenerationModel) -> Backend:
         backend = get_backend_class(model.backend)(model.spec())
         started = time.monotonic()
+        if not self._loads(backend):
+            for slug in list(self._loaded):
+                self.drop(slug)
+            backend.load()  # not while the error is at hand, whose traceback may hold memory
+        logger.info("Loaded %s on %s in %.1f s", model.slug, backend.device, time.monotonic() - started)
+        return backend
+
+    def _loads(self, backend: Backend) -> bool:
+        """Load it; `False` when the others are in its way."""
         try:
             backend.load()
         except OutOfMemory:
             if not self._loaded:
                 raise
-            for slug in list(self._loaded):
-                self.drop(slug)
-            backend.load()
-        logger.info("Loaded %s on %s in %.1f s", model.slug, backend.device, time.monotonic() - started)
-        return backend
+            return False
+        return True
 
     def _make_room(self, needed: int) -> None:
         """Unload the least recently used models until `needed` bytes fit into the budget."""

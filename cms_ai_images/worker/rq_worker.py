@@ -98,11 +98,13 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     reconciling.start()
     try:
         runtime.preload(preload)
-        for entry in count(1):
-            _work(runtime, pool, f"{runtime.worker.name}-{entry}", burst)
-            if burst or runtime.must_stop:
+        entries = count(1)
+        while not runtime.must_stop:
+            _work(runtime, pool, f"{runtime.worker.name}-{next(entries)}", burst)
+            if burst:
                 break
-            time.sleep(RETURN_SECONDS)
+            if not runtime.must_stop:
+                time.sleep(RETURN_SECONDS)
     except StopRequested:
         pass  # raised by RQ's signal handler during the pause
     finally:

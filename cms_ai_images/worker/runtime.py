@@ -67,6 +67,7 @@ class Runtime:
                 logger.error("The model %s cannot be loaded: %s", model.slug, error)
                 if isinstance(error, DeviceLost):
                     self.must_restart = self.must_stop = True
+                    break
         self.note_models()
 
     def note_models(self) -> None:

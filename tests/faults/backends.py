@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from cms_ai_images.backends.dummy import DummyBackend
+from cms_ai_images.exceptions import DeviceLost
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, StepCallback
 
 from . import traps
@@ -16,6 +17,7 @@ class TroubledBackend(DummyBackend):
     """Its traps at the places `device`, in a call, and `load` are of one of these kinds:
 
     - `hang`: it says nothing for `seconds`
+    - `lost`: the device is lost
     - `dead`: it never comes back, and no signal wakes it, as a call into a driver
     - `dead_locked`: the same, and it keeps Python's lock
     """
@@ -35,6 +37,8 @@ def _walk_into(place: str) -> None:
     if trap["kind"] == "hang":
         time.sleep(trap["seconds"])
         return
+    if trap["kind"] == "lost":
+        raise DeviceLost
     library = ctypes.CDLL(None) if trap["kind"] == "dead" else ctypes.PyDLL(None)
     mutex = ctypes.create_string_buffer(256)
     library.pthread_mutex_init(mutex, None)

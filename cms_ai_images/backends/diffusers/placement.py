@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
+from cms_ai_images.exceptions import DeviceMissing
 from cms_ai_images.types import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -13,12 +15,20 @@ OVERFLOWS_IN_FLOAT16 = ("ZImage",)
 """Beginnings of pipeline classes whose activations exceed 65504, float16's largest number: they draw black pictures."""
 
 
+def wanted_gpu() -> str:
+    """What CUDA_VISIBLE_DEVICES names, which is read when torch first looks for GPUs; empty where it names none."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+    return "" if named == "-1" else named
+
+
 def choose_device() -> str:
-    """`cuda`, `mps` or `cpu`: the best that this machine has. Which GPU is CUDA_VISIBLE_DEVICES' business."""
+    """`cuda`, `mps` or `cpu`: the best that this machine has. Raises `DeviceMissing` where a GPU is named and gone."""
     import torch
 
     if torch.cuda.is_available():
         return "cuda"
+    if device := wanted_gpu():
+        raise DeviceMissing(device=device)
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.models import GenerationModel
+from cms_ai_images.worker.device import use_device
 from cms_ai_images.worker.rq_worker import serve
 
 
@@ -26,8 +27,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check_models(options["models"], options["pool"])
-        if options["device"] is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = options["device"]  # read when torch starts, which is later
+        try:
+            use_device(options["device"])
+        except AIImagesError as error:
+            raise CommandError(f"{error} ({error.code})") from error
         self.stdout.write(f"Working on pool {options['pool']}.")
         if serve(options["pool"], burst=options["burst"], preload=options["models"]):
             raise CommandError("The device is lost; the work was handed back. Start this worker anew.", returncode=75)
