@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 
 from cms_ai_images.backends.diffusers import DiffusersBackend
+from cms_ai_images.backends.diffusers.placement import choose_device
 from cms_ai_images.exceptions import (
     DeadlineExceeded,
     DeviceLost,
+    DeviceMissing,
     GenerationError,
     OperationNotSupported,
     OutOfMemory,
@@ -223,6 +226,26 @@ def test_exhausted_memory_is_said(fresh: DiffusersBackend) -> None:
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: out of memory",
+        "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_memory_that_a_cuda_library_lacks_is_no_lost_gpu(fresh: DiffusersBackend, text: str) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError(text)
+
+    hook = fresh.pipeline.unet.register_forward_pre_hook(fail)
+    with pytest.raises(OutOfMemory):
+        draw(fresh)
+    hook.remove()
+    assert len(draw(fresh)) == 1
+
+
 @pytest.mark.parametrize("kind", [torch.AcceleratorError, RuntimeError])
 def test_a_lost_gpu_is_said_and_left_alone(fresh: DiffusersBackend, kind: type[RuntimeError]) -> None:
     def fail(*args: Any) -> None:
@@ -235,6 +258,65 @@ def test_a_lost_gpu_is_said_and_left_alone(fresh: DiffusersBackend, kind: type[R
         draw(fresh)
     hook.remove()
     assert fresh.pipeline._all_hooks == hooks  # renewing them would move weights on a device that is gone
+
+
+def lose_gpu(*args: Any, **kwargs: Any) -> None:
+    """Whatever is asked of a GPU after an error that sticks."""
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+def test_a_gpu_that_is_lost_when_it_is_tidied_up_is_said(
+    fresh: DiffusersBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA reports late: the first to fail after a broken kernel may be whatever comes next."""
+    fresh.pipeline.unet.register_forward_hook(lambda *args: torch.empty(2**50))
+    monkeypatch.setattr(fresh.pipeline, "maybe_free_model_hooks", lose_gpu)
+    with pytest.raises(DeviceLost):
+        draw(fresh)
+
+
+def test_a_gpu_that_is_lost_while_a_model_warms_up_is_said(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Freeing memory raises the same error once more."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lose_gpu)
+    monkeypatch.setattr("cms_ai_images.backends.diffusers.backend.choose_device", lambda: "cpu")
+    monkeypatch.setattr(DiffusersBackend, "_warm_up", lose_gpu)
+    tiny = backend(folders["sdxl"], dtype="float32")
+    with pytest.raises(DeviceLost):
+        tiny.load()
+    assert tiny.pipeline is None
+
+
+def test_memory_that_ran_out_while_loading_is_free_again(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next try, without other models in the way, finds it: not even the error keeps the pipeline."""
+    seen: list[weakref.ref[Any]] = []
+
+    def run_out(self: DiffusersBackend, tuning: Any) -> None:
+        seen.append(weakref.ref(self.pipeline.unet))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(DiffusersBackend, "_warm_up", run_out)
+    with pytest.raises(OutOfMemory) as caught:
+        backend(folders["sdxl"], dtype="float32").load()
+    assert caught.value.__traceback__ is not None
+    assert [reference() for reference in seen] == [None]
+
+
+@pytest.mark.skipif(HAS_GPU, reason="it is there")
+def test_a_gpu_that_is_named_and_gone_is_not_replaced_by_the_cpu(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = backend(folders["sdxl"], dtype="float32")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with pytest.raises(DeviceMissing, match="GPU “3”"):
+        tiny.load()
+    for nothing in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", nothing)
+        assert choose_device() in ("cpu", "mps")
 
 
 def test_any_other_failure_keeps_its_cause(fresh: DiffusersBackend) -> None:

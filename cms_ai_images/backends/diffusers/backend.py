@@ -63,26 +63,30 @@ class DiffusersBackend(Backend):
         require_libraries()
         quieten_libraries()
         try:
-            tuning = read_options(self.spec)
-            path, revision = locate(self.spec)
-            check_digests(self.spec.slug, path)
-            folder = inspect_folder(self.spec.slug, path)
-            device = choose_device()
-            dtype = choose_dtype(self.spec, device, folder.class_name)
-            pipeline = load_pipeline(self.spec, folder, dtype)
-            apply_weights(pipeline, self.spec)
-            place(pipeline, self.spec, device)
-            tune(pipeline, self.spec, tuning)
-            self.adopt(pipeline)
-            self._warm_up(tuning)
+            self._load()
         except Exception as error:
-            self.unload()
             failure = loading_error(self.spec.slug, error)
+            self._forget()
+            if not isinstance(failure, DeviceLost):  # whatever is asked of a lost one raises again
+                free_memory(error if isinstance(failure, OutOfMemory) else None)
             if failure is error:
                 raise
-            if isinstance(failure, OutOfMemory):
-                free_memory(error)
             raise failure from error
+
+    def _load(self) -> None:
+        """A function of its own, so that after an error nothing keeps what it has loaded so far."""
+        tuning = read_options(self.spec)
+        path, revision = locate(self.spec)
+        check_digests(self.spec.slug, path)
+        folder = inspect_folder(self.spec.slug, path)
+        device = choose_device()
+        dtype = choose_dtype(self.spec, device, folder.class_name)
+        pipeline = load_pipeline(self.spec, folder, dtype)
+        apply_weights(pipeline, self.spec)
+        place(pipeline, self.spec, device)
+        tune(pipeline, self.spec, tuning)
+        self.adopt(pipeline)
+        self._warm_up(tuning)
         self._device, self._revision = describe_device(device), revision
         logger.info("%s: %s in %s on %s.", self.spec.slug, folder.class_name, dtype, self._device)
 
@@ -128,17 +132,24 @@ class DiffusersBackend(Backend):
                 failure = drawing_error(error)
             if isinstance(failure, DeviceLost):
                 raise failure from error  # nothing on it can be moved any more
-            # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
-            self.pipeline.maybe_free_model_hooks()
+            self._tidy_up(failure, error)
             if failure is error:
                 raise
-            if isinstance(failure, OutOfMemory):
-                free_memory(error)
             raise failure from error
         lists = [[picture for shot, picture in drawn if shot.request == number] for number in range(len(requests))]
         if not all(lists):
             raise PictureWithheld
         return lists
+
+    def _tidy_up(self, failure: BaseException, error: BaseException) -> None:
+        """Leave the device as a call that ends well does. Raises `DeviceLost` where it only now says that it is."""
+        try:
+            # A pipeline only does this at its end; without it, offloaded parts would stay on the GPU.
+            self.pipeline.maybe_free_model_hooks()
+        except RuntimeError as trouble:
+            raise drawing_error(trouble) from trouble
+        if isinstance(failure, OutOfMemory):
+            free_memory(error)
 
     def _draw(self, shots: list[Shot], reporter: StepReporter) -> list[tuple[Shot, GeneratedPicture]]:
         """All pictures, in as few calls as possible. A call that runs out of memory is halved, down to one picture.
@@ -172,10 +183,12 @@ class DiffusersBackend(Backend):
     def unload(self) -> None:
         if self.pipeline is None:
             return
-        self.texts.clear()
+        self._forget()
+        free_memory()
+
+    def _forget(self) -> None:
         self._pipelines.clear()
         self.pipeline = self.texts = self.previewer = None
-        free_memory()
 
     @property
     def memory(self) -> int:
