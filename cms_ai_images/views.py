@@ -32,4 +32,5 @@ def dialog(request: HttpRequest) -> HttpResponse:
         return render(
             request, "cms_ai_images/dialog/problem.html", {**context, "problem": problem}, status=problem.status
         )
+    context["sees_all"] = services.sees_all(request.user)
     return render(request, "cms_ai_images/dialog/dialog.html", context)

@@ -24,9 +24,16 @@ class Dialog:
     def generate(self, prompt: str = PROMPT, *, model: str = "Quick model", count: int = 2) -> Dialog:
         """Ask for pictures."""
         self.prompt.fill(prompt)
+        self.advanced()
         self.root.get_by_label("Model").select_option(label=model)
         self.root.get_by_role("radio", name=str(count), exact=True).check()
         self.action("Generate").click()
+        return self
+
+    def advanced(self) -> Dialog:
+        """Open the section of what few people need."""
+        if not self.root.get_by_label("Model").is_visible():
+            self.root.get_by_text("Advanced").click()
         return self
 
     def wait_for_pictures(self) -> Dialog:
@@ -43,6 +50,10 @@ class Dialog:
     @property
     def prompt(self) -> Locator:
         return self.root.get_by_role("textbox", name="Describe the picture")
+
+    @property
+    def seed(self) -> Locator:
+        return self.root.get_by_role("textbox", name="Seed")
 
     @property
     def pictures(self) -> Locator:

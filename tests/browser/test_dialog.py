@@ -38,9 +38,9 @@ def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)
     dialog.root.get_by_text("Advanced").click()
-    dialog.root.get_by_label("Seed").fill("many")
+    dialog.seed.fill("many")
     dialog.action("Generate").click()
-    expect(dialog.root.get_by_label("Seed")).to_be_focused()
+    expect(dialog.seed).to_be_focused()
     expect(dialog.root.get_by_text("Give a whole number")).to_be_in_viewport(ratio=1)
 
 

@@ -62,13 +62,16 @@ export class AIImageDialogElement extends HTMLElement {
     this.messages = new Messages(root, this.texts);
     this.status = new Status(root, this.texts);
     this.foot = new Foot(root);
-    this.compose = new Compose(root, this.texts);
+    this.compose = new Compose(root, this.texts, {
+      api: this.api,
+      onProblem: (problem) => this.messages.showAlert(problem),
+    });
     this.round = new Round(this.api, {
       onTask: (task, isNews) => this.#onTask(task, isNews),
       onProgress: (progress) => this.#onProgress(progress),
       onProblem: (problem) => this.messages.showAlert(problem),
     });
-    this.#mountPictures(root, capabilities, dataset);
+    this.#mountPictures(root, capabilities);
     this.health = new HealthWatch(this.api, {
       model: () => this.#modelSlug,
       isWaiting: () => this.round.isDrawing,
@@ -82,7 +85,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.dialog.addEventListener("cancel", (event) => this.#onEscape(event));
   }
 
-  #mountPictures(root, capabilities, { mayseeAll }) {
+  #mountPictures(root, capabilities) {
     const { api, texts } = this;
     this.gallery = new Gallery(root, texts, {
       onChoose: (image) => this.#onChoose(image),
@@ -102,7 +105,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.review = new Review(root, texts, { api, capabilities });
     this.history = new History(root, texts, {
       api,
-      mayseeAll: mayseeAll === "true",
+      mayseeAll: "seesAll" in this.dialog.dataset,
       onOpen: (task) => this.#openTask(task),
       onRetry: (task) => this.#attempt(async () => this.#openTask(await api.retry(task.id))),
       onBack: () => this.#showView(this.#viewOfState),
@@ -176,7 +179,11 @@ export class AIImageDialogElement extends HTMLElement {
     this.status.say({ kind: "sending", text: this.texts.get("sending") });
     const request = this.compose.request();
     if (this.#origin) request.origin = this.#origin;
-    this.#follow(await this.api.createTask(request));
+    const settings = this.compose.settings();
+    const task = await this.api.createTask(request);
+    this.compose.remember(settings, task);
+    this.#follow(task);
+    this.#updateCredits();
     this.#cancelFrom = Date.now() + DOUBLE_CLICK;
     this.#showView("results");
     part(this.#root, "results").scrollIntoView(); // on a phone they are below the form
@@ -278,18 +285,24 @@ export class AIImageDialogElement extends HTMLElement {
     this.messages.showAlert(null);
     this.compose.clearErrors(); // the choices are fetched anew, so what was wrong with the old ones is over
     const { api } = this;
-    const answers = [api.health(this.#modelSlug), api.presets(), api.models(), api.openTasks(this.#origin)];
-    const [health, presets, models, tasks] = await Promise.allSettled(answers);
-    const refused = [presets, models, tasks, health].find(({ status }) => status === "rejected");
+    const questions = {
+      presets: api.presets(),
+      models: api.models(),
+      tasks: api.openTasks(this.#origin),
+      health: api.health(this.#modelSlug),
+      preferences: api.preferences(),
+      credits: api.credits(),
+    };
+    const settled = await Promise.allSettled(Object.values(questions));
+    const refused = settled.find(({ status }) => status === "rejected");
     if (refused) this.messages.showAlert(refused.reason);
-    if (health.value) this.health.tell(health.value);
-    if (presets.value && models.value) {
-      const promptLimit = health.value?.max_prompt_length;
-      this.compose.fill({ presets: presets.value, models: models.value, promptLimit });
-    }
-    if (!tasks.value) return;
+    const answers = Object.keys(questions).map((name, index) => [name, settled[index].value]);
+    const { tasks, health, ...choices } = Object.fromEntries(answers);
+    if (health) this.health.tell(health);
+    if (choices.presets && choices.models) this.compose.fill({ ...choices, limits: health });
+    if (!tasks) return;
     const { task } = this.round;
-    const here = tasks.value.find((candidate) => this.#matters(candidate));
+    const here = tasks.find((candidate) => this.#matters(candidate));
     if (here && (!task || task.id === here.id)) {
       if (!task) this.compose.restore(here);
       this.#follow(here);
@@ -319,8 +332,18 @@ export class AIImageDialogElement extends HTMLElement {
     } else if (isNews) {
       this.#onEnd(task);
       this.health.check(); // what was amiss may be over, or be the reason
+      if (task.cost && task.status !== "succeeded") this.#updateCredits(); // they come back
     }
     this.#render();
+  }
+
+  async #updateCredits() {
+    if (!this.compose.cost.isCounted) return;
+    try {
+      this.compose.credits = await this.api.credits();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem; // else the old balance stands until the next time
+    }
   }
 
   #onProgress(progress) {
@@ -404,6 +427,10 @@ export class AIImageDialogElement extends HTMLElement {
     const elsewhere = this.compose.showErrors(inReview);
     if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
     if (problem.code === "no_worker") this.health.watch(true);
+    if (problem.code === "draft_gone" && this.machine.state === "reviewing") {
+      this.gallery.lose(this.gallery.chosen);
+      this.#back();
+    }
   }
 
   // -- what is seen ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,42 @@
+/** Where the prompt goes, what the pictures would cost, and what is left: told before anything is asked for. */
+import { part, setText } from "./dom.js";
+
+export class Cost {
+  #texts;
+  #credits = null;
+
+  constructor(root, texts) {
+    this.provider = part(root, "provider");
+    this.price = part(root, "price");
+    this.#texts = texts;
+  }
+
+  get isCounted() {
+    return Boolean(this.#credits?.enabled);
+  }
+
+  /** @param {{enabled: boolean, balance: number|null}|undefined} credits - What was known stays where nothing is. */
+  set credits(credits) {
+    if (credits) this.#credits = credits;
+  }
+
+  /** @param {object|undefined} model - As the API lists it. */
+  show(model, count) {
+    const { provider } = model ?? {};
+    const where = provider ? this.#texts.get("goes_to", { provider }) : this.#texts.get("stays");
+    setText(this.provider, model ? where : "");
+    const each = model?.prices?.text_to_image;
+    const isPriced = this.isCounted && each !== undefined;
+    const text = isPriced ? this.#words(each, count) : "";
+    const isShort = isPriced && this.#credits.balance !== null && each * count > this.#credits.balance;
+    setText(this.price, isShort ? `${text} ${this.#texts.get("too_dear")}` : text);
+    this.price.classList.toggle("short", isShort);
+  }
+
+  #words(each, count) {
+    const { balance } = this.#credits;
+    const values = { n: count, each, total: each * count, balance };
+    if (balance === null) return this.#texts.get("price", values);
+    return this.#texts.get(count === 1 ? "price_one_of" : "price_of", values);
+  }
+}
