@@ -24,6 +24,11 @@ DEFAULTS: dict[str, Any] = {
     "DRAFT_STORAGE": "ai_images_drafts",
     "DRAFT_RETENTION_DAYS": 30,
     "OUTPUT_FORMAT": "png",
+    # Which form fields hold an article's title and summary, the likeliest first: a start for describing a picture.
+    "ARTICLE_FIELDS": {
+        "title": ["title", "headline", "name"],
+        "summary": ["summary", "lead", "teaser", "abstract", "description", "subtitle"],
+    },
     # Backends by alias; a model row names one.
     "BACKENDS": {
         "diffusers": "cms_ai_images.backends.diffusers.DiffusersBackend",
@@ -42,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "STOP_GRACE_SECONDS": 60,
     "USER_CONCURRENCY": 2,
     "MAX_FAILURES": 3,
+    "MAX_DEVICE_LOSSES": 6,
     "RETRY_PAUSES_SECONDS": [2, 10, 60],
     # Progress and events.
     "PROGRESS_TTL_SECONDS": 3600,

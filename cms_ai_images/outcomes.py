@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cms_ai_images import conf, credits, lifecycle
-from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.exceptions import AIImagesError, DeviceLost
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Fence, Status
 
@@ -38,15 +38,19 @@ def failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> Status |
 
     Returns the new status, or `None` when the claim was lost meanwhile.
     """
-    failures = task.failures + 1
+    counts = {"failures": task.failures, "device_losses": task.device_losses}
+    counted, most = "failures", "MAX_FAILURES"
+    if isinstance(error, DeviceLost):  # mostly the machine's fault, and a picture's only now and then
+        counted, most = "device_losses", "MAX_DEVICE_LOSSES"
+    counts[counted] += 1
     reason: dict[str, Any] = {
         "error_code": error.code,
         "error_message": str(error),
         "error_params": error.plain_params,
-        "failures": failures,
+        **counts,
     }
-    if error.retryable and failures < conf.get("MAX_FAILURES"):
-        available_at = timezone.now() + timedelta(seconds=_pause(failures))
+    if error.retryable and counts[counted] < conf.get(most):
+        available_at = timezone.now() + timedelta(seconds=_pause(sum(counts.values())))
         return _queue_again(task, fence, available_at=available_at, **reason)
     with transaction.atomic():
         if not lifecycle.transition(task, Status.FAILED, fence=fence, **reason):

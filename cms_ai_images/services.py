@@ -85,6 +85,7 @@ def repeat(task: GenerationTask) -> GenerationTask:
             Status.QUEUED,
             source=Status(task.status),
             failures=0,
+            device_losses=0,
             error_code="",
             error_message="",
             error_params={},

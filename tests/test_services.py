@@ -132,11 +132,14 @@ class TestCancelAndRetry:
     @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
     def test_failed_and_cancelled_tasks_can_be_retried(self, author, model, valkey, status):
         task = ask(author, seed=3)
-        GenerationTask.objects.update(status=status, failures=3, error_code="x", error_message="y", attempt=3)
+        GenerationTask.objects.update(
+            status=status, failures=3, device_losses=2, error_code="x", error_message="y", attempt=3
+        )
         task.refresh_from_db()
         valkey.flushall()
         services.retry(author, task)
         assert (task.status, task.failures, task.error_code, task.charge_round) == (Status.QUEUED, 0, "", 2)
+        assert task.device_losses == 0
         assert task.parameters["seed"] == 3
         assert jobs() == [f"{task.uuid}-4"]
 

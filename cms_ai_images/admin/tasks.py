@@ -86,6 +86,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
                     "worker",
                     "attempt",
                     "failures",
+                    "device_losses",
                     "lease_expires_at",
                     "deadline_at",
                     "cancel_requested_at",

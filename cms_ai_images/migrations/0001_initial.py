@@ -129,6 +129,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10, verbose_name='status')),
                 ('attempt', models.PositiveIntegerField(default=0, help_text='Grows with every claim, never shrinks: the fence.', verbose_name='attempt')),
                 ('failures', models.PositiveIntegerField(default=0, help_text='Failed attempts since the request or the last retry.', verbose_name='failures')),
+                ('device_losses', models.PositiveSmallIntegerField(default=0, help_text="Attempts that ended with their GPU since then; seldom the task's fault, and counted apart.", verbose_name='device losses')),
                 ('lease_expires_at', models.DateTimeField(blank=True, null=True, verbose_name='lease ends')),
                 ('deadline_at', models.DateTimeField(blank=True, null=True, verbose_name='deadline')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, null=True, verbose_name='cancel requested')),

@@ -70,6 +70,11 @@ class GenerationTask(models.Model):
     failures = models.PositiveIntegerField(
         _("failures"), default=0, help_text=_("Failed attempts since the request or the last retry.")
     )
+    device_losses = models.PositiveSmallIntegerField(
+        _("device losses"),
+        default=0,
+        help_text=_("Attempts that ended with their GPU since then; seldom the task's fault, and counted apart."),
+    )
     lease_expires_at = models.DateTimeField(_("lease ends"), null=True, blank=True)
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
