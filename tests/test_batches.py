@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Hashable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from django.db import connection
 from django.utils import timezone
 from rq.registry import FailedJobRegistry
 
-from cms_ai_images import queue, services
-from cms_ai_images.exceptions import StorageUnavailable, UnknownBackend
+from cms_ai_images import lifecycle, outcomes, queue, services
+from cms_ai_images.backends.dummy import DummyBackend
+from cms_ai_images.exceptions import DeviceLost, GenerationError, StorageUnavailable, UnknownBackend
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.storage import draft_storage
-from cms_ai_images.types import GenerationRequest, Priority, Status
+from cms_ai_images.types import GenerationParameters, GenerationRequest, Priority, Status
 from cms_ai_images.worker import landing
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import WINDOW, claim
@@ -40,6 +42,23 @@ def runtime():
     runtime.start()
     yield runtime
     runtime.stop()
+
+
+class ChoosyBackend(DummyBackend):
+    """Draws prompts together that begin with the same word, once it is loaded."""
+
+    is_loaded = False
+
+    def load(self) -> None:
+        self.is_loaded = True
+
+    def batch_key(self, parameters: GenerationParameters) -> Hashable:
+        return parameters.prompt.split()[0] if self.is_loaded else parameters
+
+
+@pytest.fixture(autouse=True)
+def choosy(settings):
+    settings.CMS_AI_IMAGES = {"BACKENDS": {"choosy": "tests.test_batches.ChoosyBackend"}}
 
 
 def ask(user, prompt: str = "an apple", **fields) -> GenerationTask:
@@ -90,6 +109,35 @@ class TestCompanions:
             carry_out(runtime, claim(runtime, str(task.uuid)))
         task.refresh_from_db()
         assert (task.status, task.error_code) == (Status.FAILED, "unknown_backend")
+
+    def test_the_backend_has_a_say(self, author, runtime):
+        """Diffusers decides by the loaded model which texts go together; until then every task is drawn alone."""
+        choosy = make_model("choosy", backend="choosy", options={"max_batch": 4})
+        red, blue, other_red = (make_task(author, choosy, prompt=words) for words in ("red a", "blue", "red b"))
+        assert claim(runtime, str(red.uuid)) == [red]
+        GenerationTask.objects.filter(pk=red.pk).update(status=Status.QUEUED, worker=None, lease_expires_at=None)
+        runtime.residents.get(choosy)
+        assert claim(runtime, str(red.uuid)) == [red, other_red]
+        blue.refresh_from_db()
+        assert blue.status == Status.QUEUED
+
+    def test_a_backend_that_cannot_tell_costs_the_company_not_the_task(self, author, runtime, settings):
+        choosy = make_model("choosy", backend="choosy", options={"max_batch": 4})
+        first, other = (make_task(author, choosy, prompt=words) for words in ("red", ""))
+        runtime.residents.get(choosy)
+        assert claim(runtime, str(first.uuid)) == [first]
+        other.refresh_from_db()
+        assert other.status == Status.QUEUED
+
+    def test_a_task_that_lost_its_gpu_is_drawn_alone(self, author, model, runtime):
+        suspect, good, fine = (
+            make_task(author, model, device_losses=1),
+            make_task(author, model),
+            make_task(author, model),
+        )
+        assert claim(runtime, str(good.uuid)) == [good, fine]
+        GenerationTask.objects.filter(pk=good.pk).update(status=Status.QUEUED, worker=None, lease_expires_at=None)
+        assert claim(runtime, str(suspect.uuid)) == [suspect]
 
     def test_authors_take_turns_in_a_batch(self, author, other_author, model, runtime):
         mine = [make_task(author, model) for _ in range(5)]
@@ -211,7 +259,38 @@ class TestDrawing:
         carry_out(runtime, claim(runtime, str(task.uuid)))
         task.refresh_from_db()
         assert (task.status, task.error_code) == (Status.QUEUED, "device_lost")
+        assert (task.failures, task.device_losses) == (0, 1)
         assert runtime.must_restart
+
+
+class TestLostDevices:
+    """A sick machine must not cost an innocent task its attempts, nor may a picture that kills GPUs do so for ever."""
+
+    @staticmethod
+    def end(task: GenerationTask, error: GenerationError) -> None:
+        GenerationTask.objects.filter(pk=task.pk).update(available_at=timezone.now())
+        task.refresh_from_db()
+        now = timezone.now()
+        until = now + timedelta(minutes=1)
+        assert lifecycle.claim(task, worker_id=make_worker().pk, lease=until, deadline=until)
+        outcomes.failed(task, task.fence, error)
+        task.refresh_from_db()
+
+    def test_cost_no_attempt(self, author, settings):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 2, "MAX_DEVICE_LOSSES": 4}
+        task = make_task(author)
+        for _ in range(3):
+            self.end(task, DeviceLost())
+        self.end(task, GenerationError())
+        assert (task.status, task.failures, task.device_losses) == (Status.QUEUED, 1, 3)
+        assert task.available_at > timezone.now() + timedelta(seconds=50)  # the pauses grow with both
+
+    def test_end_at_last(self, author, settings):
+        settings.CMS_AI_IMAGES = {"MAX_DEVICE_LOSSES": 3}
+        task = make_task(author)
+        for _ in range(3):
+            self.end(task, DeviceLost())
+        assert (task.status, task.error_code, task.failures) == (Status.FAILED, "device_lost", 0)
 
 
 def block_folder_of(task: GenerationTask) -> Path:

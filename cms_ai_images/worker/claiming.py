@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from cms_ai_images import conf, lifecycle
@@ -39,9 +39,15 @@ def claim(runtime: Runtime, uuid: str) -> list[GenerationTask]:
         return []
     claimed = [first]
     room = batch_limit(first) - first.parameters["num_images"]
-    if room > 0:
+    if room <= 0 or first.device_losses:
+        return claimed
+    try:
         with transaction.atomic():
-            claimed += _take(runtime, companions(first, room), deadline)
+            claimed += _take(runtime, companions(runtime, first, room), deadline)
+    except Exception:
+        # Company is a gain, no need: the first one is claimed, and would otherwise wait for its lease to end.
+        logger.exception("Task %s is drawn alone", first.uuid)
+        close_old_connections()
     return claimed
 
 
@@ -64,8 +70,11 @@ def batch_limit(task: GenerationTask) -> int:
         return 1
 
 
-def companions(first: GenerationTask, room: int) -> list[GenerationTask]:
+def companions(runtime: Runtime, first: GenerationTask, room: int) -> list[GenerationTask]:
     """Waiting tasks that can be drawn with this one, at most `room` pictures, taking turns between authors.
+
+    The backend decides what goes together. A task whose attempt ended with its GPU is drawn alone: if it is to blame,
+    it takes nobody along, and if not, it is not taken along again.
 
     Call inside a transaction: where the database can, the rows are locked, and rows that another worker has locked
     are passed over.
@@ -77,16 +86,25 @@ def companions(first: GenerationTask, room: int) -> list[GenerationTask]:
     )
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True)
+    assert first.model is not None  # noqa: S101 - what has no model has no room
+    backend = runtime.residents.peek(first.model)
+    key = backend.batch_key(first.generation_parameters)
     chosen = []
-    for task in _by_turns(task for task in waiting[:WINDOW] if _compatible(first, task)):
-        if task.parameters["num_images"] <= room:
+    for task in _by_turns(task for task in waiting[:WINDOW] if _looks_compatible(first, task)):
+        fits = task.parameters["num_images"] <= room
+        if fits and backend.batch_key(task.generation_parameters) == key:  # a tokenizer's work: asked last
             room -= task.parameters["num_images"]
             chosen.append(task)
     return chosen
 
 
-def _compatible(first: GenerationTask, other: GenerationTask) -> bool:
-    return other.model_id == first.model_id and all(first.parameters[name] == other.parameters[name] for name in SAME)
+def _looks_compatible(first: GenerationTask, other: GenerationTask) -> bool:
+    """As far as the rows tell; the rest is `Backend.batch_key`."""
+    return (
+        other.model_id == first.model_id
+        and not other.device_losses
+        and all(first.parameters[name] == other.parameters[name] for name in SAME)
+    )
 
 
 def _by_turns(tasks: Iterable[GenerationTask]) -> Iterator[GenerationTask]:

@@ -64,6 +64,12 @@ class Residents:
         self._loaded[model.slug] = resident
         return resident.backend
 
+    def peek(self, model: GenerationModel) -> Backend:
+        """Its backend as it is now, loaded or not, without touching the order in which models leave."""
+        if self.has(model):
+            return self._loaded[model.slug].backend
+        return get_backend_class(model.backend)(model.spec())
+
     def drop(self, slug: str) -> None:
         """Unload a model and free its memory."""
         if resident := self._loaded.pop(slug, None):
