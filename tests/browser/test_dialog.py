@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .axe import violations
 from .conftest import OpenPage
@@ -103,7 +103,7 @@ def test_pictures_can_be_kept_without_being_inserted_or_thrown_away(site: Site, 
     dialog = Dialog(page).open().generate().wait_for_pictures()
     dialog.action("Discard").click()
     expect(dialog.pictures).to_have_count(1)
-    dialog.action("Add to library only").click()
+    dialog.use().action("Add to library only").click()
     expect(dialog.root.get_by_text("Added to the media library.").first).to_be_visible()
     states = site.query("SELECT review_state FROM cms_ai_images_generatedimage ORDER BY id DESC LIMIT 2")
     assert sorted(states) == [("accepted",), ("discarded",)]
@@ -209,17 +209,17 @@ def test_that_no_model_is_set_up_is_said_once(site: Site, page: Page) -> None:
 def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)
-    dialog.root.get_by_role("radio", name="Sepia").check()
-    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'sepia'")
+    dialog.root.get_by_role("radio", name="Photo", exact=True).check()
+    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'photo'")
     try:
         dialog.action("Generate").click()
         styles = dialog.root.get_by_role("group", name="Style")
         expect(styles).to_have_accessible_description("This style is no longer available. Please choose another one.")
-        expect(dialog.root.get_by_role("radio", name="Sepia")).to_be_focused()
+        expect(dialog.root.get_by_role("radio", name="Photo", exact=True)).to_be_focused()
         expect(dialog.prompt).to_have_value(PROMPT)
         assert violations(page) == []
     finally:
-        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'sepia'")
+        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'photo'")
 
 
 def test_an_article_that_was_deleted_meanwhile_is_said_to_be_gone(site: Site, page: Page, article: int) -> None:
@@ -253,6 +253,15 @@ def test_a_server_that_is_away_keeps_the_text(page: Page) -> None:
     dialog.wait_for_pictures()
 
 
+def tab_to(page: Page, target: Locator, most: int = 40) -> None:
+    """Press Tab until `target` has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element.matches(':focus')"):
+            return
+    raise AssertionError(f"{target} is not reached with {most} Tabs.")
+
+
 def test_everything_works_with_the_keyboard_alone(site: Site, page: Page) -> None:
     page.locator(".tiptap").focus()
     page.get_by_role("button", name="AI image", exact=True).focus()
@@ -261,17 +270,17 @@ def test_everything_works_with_the_keyboard_alone(site: Site, page: Page) -> Non
     expect(dialog.prompt).to_be_focused()
     dialog.root.get_by_role("group", name="Style").wait_for()
     page.keyboard.type(PROMPT)
-    page.keyboard.press("Tab")
-    expect(dialog.root.get_by_role("radio", name="None")).to_be_focused()
+    tab_to(page, dialog.root.get_by_role("radio", name="None"))
     page.keyboard.press("ArrowRight")
     expect(dialog.root.get_by_role("radio", name="Photo")).to_be_checked()
-    dialog.action("Generate").focus()
+    tab_to(page, dialog.action("Generate"))
     page.keyboard.press("Enter")
     expect(dialog.pictures.first).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(dialog.pictures.nth(1)).to_be_checked()
-    page.keyboard.press("Tab")
-    expect(dialog.root.get_by_label("Alternative text")).to_be_focused()
+    tab_to(page, dialog.action("Use"))
+    page.keyboard.press("Enter")
+    tab_to(page, dialog.root.get_by_label("Alternative text"))
     page.keyboard.press("Enter")
     expect(page.locator(".tiptap img")).to_have_attribute("alt", PROMPT)
     wait_until(lambda: page.evaluate("document.activeElement.closest('.tiptap') !== null"), "the editor has the focus")
