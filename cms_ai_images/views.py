@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +24,7 @@ def dialog(request: HttpRequest) -> HttpResponse:
 
     Somebody who may not use it gets the reason in a dialog too, with the status 401 or 403.
     """
-    context = {
+    context: dict[str, Any] = {
         "api_url": reverse("cms_ai_images:task-list").removesuffix("tasks/"),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
     }

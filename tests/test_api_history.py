@@ -194,17 +194,18 @@ class TestReady:
         make_image(task=make_task(author, status=Status.SUCCEEDED, created_at=timezone.now() - timedelta(days=2)))
         make_image(other_author)
         make_task(other_author)
-        assert client.get(READY).json() == {"ready": 2, "drawing": 2}
+        assert client.get(READY).json() == {"ready": 2, "drawing": 2, "fields": {"": 2}}
 
-    def test_at_one_object_and_one_field(self, client, author):
+    def test_at_one_object_and_by_field(self, client, author):
         article = ContentType.objects.get_for_model(Article)
         here = {"origin_type": article, "origin_id": "7", "status": Status.SUCCEEDED}
         make_image(task=make_task(author, origin_field="body", **here))
         make_image(task=make_task(author, origin_field="hero_image", **here))
         make_image(task=make_task(author, origin_field="body", **{**here, "origin_id": "8"}))
-        assert client.get(READY, {"origin": "articles.article:7"}).json()["ready"] == 2
-        assert client.get(READY, {"origin": "articles.article:7", "field": "body"}).json()["ready"] == 1
-        assert client.get(READY, {"origin": "articles.none:7"}).json() == {"ready": 0, "drawing": 0}
+        make_task(author, **{**here, "status": Status.QUEUED})
+        numbers = client.get(READY, {"origin": "articles.article:7"}).json()
+        assert numbers == {"ready": 2, "drawing": 1, "fields": {"body": 1, "hero_image": 1}}
+        assert client.get(READY, {"origin": "articles.none:7"}).json() == {"ready": 0, "drawing": 0, "fields": {}}
 
     def test_is_one_query_however_many_there_are(self, client, author, django_assert_num_queries):
         for _ in range(5):

@@ -11,7 +11,9 @@ from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils.safestring import mark_safe
 from djangocms_text.editors import DEFAULT_EDITOR, DEFAULT_TOOLBAR_CMS, DEFAULT_TOOLBAR_HTMLField
+from djangocms_text.html import clean_html
 from djangocms_text.widgets import TextEditorWidget
 
 from cms_ai_images.contrib.djangocms_text.checks import check_resolver
@@ -56,6 +58,33 @@ def test_the_adapter_is_loaded_as_a_module_that_exists() -> None:
     assert style
     assert finders.find(script[1])
     assert finders.find(style[1])
+
+
+def test_the_module_is_told_what_the_badge_and_the_starts_need(html: str) -> None:
+    told = settings_of(html, "cms-editor-cfg")
+    assert told["ai_images_ready_url"] == reverse("cms_ai_images:task-ready")
+    assert told["ai_images_ready_text"] == "{label}, {n} ready"
+    assert json.loads(told["ai_images_article_fields"])["title"] == ["title", "headline", "name"]
+    names = {"title": ["heading"], "summary": []}
+    with override_settings(CMS_AI_IMAGES={"ARTICLE_FIELDS": names}):
+        html = TextEditorWidget(attrs={"id": "id_body"}).render("body", "", {"id": "id_body"})
+        assert json.loads(settings_of(html, "cms-editor-cfg")["ai_images_article_fields"]) == names
+
+
+def test_words_that_look_like_markup_stay_words_in_the_form() -> None:
+    stored = mark_safe("<p>&lt;b&gt; &amp; </p>")  # as the field reads it
+    html = TextEditorWidget(attrs={"id": "id_body"}).render("body", stored, {"id": "id_body"})
+    assert "&lt;p&gt;&amp;lt;b&amp;gt; &amp;amp; &lt;/p&gt;</textarea>" in html
+
+
+def test_the_sanitizer_keeps_what_is_inserted() -> None:
+    figure = (
+        '<figure class="ai-image align-left"><img src="/media/fox.png" alt="A fox" data-cms-src="filer.image:1">'
+        '<figcaption>By day &lt;b&gt; <span class="credit">The paper</span></figcaption></figure>'
+    )
+    assert clean_html(figure) == figure
+    alone = '<img src="/media/fox.png" alt="" data-cms-src="filer.image:1" class="align-right">'
+    assert clean_html(alone) == alone
 
 
 def test_installing_twice_changes_nothing() -> None:

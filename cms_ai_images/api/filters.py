@@ -35,7 +35,6 @@ class TaskFilterSerializer(serializers.Serializer):
     status = serializers.ChoiceField(Status.choices, allow_blank=True, default="")
     user = serializers.ChoiceField([EVERYBODY], allow_blank=True, default="")
     origin = serializers.CharField(max_length=500, allow_blank=True, default="")
-    field = serializers.CharField(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]
 
     def get_fields(self) -> dict[str, Any]:
         """With `from`, which Python does not take as a name."""
@@ -68,7 +67,7 @@ def filtered(tasks: QuerySet[GenerationTask], request: Request) -> QuerySet[Gene
     elif not services.sees_all(request.user):
         raise NotPermitted(field="user", permission=_("Can see everybody's AI image tasks"))
     if wanted["origin"]:
-        tasks = of_origin(tasks, wanted["origin"], wanted["field"])
+        tasks = of_origin(tasks, wanted["origin"])
     if wanted["preset"]:
         tasks = tasks.filter(preset_version__preset__slug=wanted["preset"])
     if wanted["model"]:
@@ -82,16 +81,15 @@ def filtered(tasks: QuerySet[GenerationTask], request: Request) -> QuerySet[Gene
     return _with_words(tasks, wanted["q"])
 
 
-def of_origin(tasks: QuerySet[GenerationTask], origin: str, field: str = "") -> QuerySet[GenerationTask]:
-    """The tasks that were asked for at one object, given as `app.model:key`, or at one of its fields."""
+def of_origin(tasks: QuerySet[GenerationTask], origin: str) -> QuerySet[GenerationTask]:
+    """The tasks that were asked for at one object, given as `app.model:key`."""
     label, _colon, object_id = origin.partition(":")
     app_label, _dot, model = label.partition(".")
     try:
         content_type = ContentType.objects.get_by_natural_key(app_label, model.lower())  # kept in memory
     except ContentType.DoesNotExist:
         return tasks.none()
-    here = tasks.filter(origin_type=content_type, origin_id=object_id)
-    return here.filter(origin_field=field) if field else here
+    return tasks.filter(origin_type=content_type, origin_id=object_id)
 
 
 def _with_words(tasks: QuerySet[GenerationTask], text: str) -> QuerySet[GenerationTask]:

@@ -64,12 +64,21 @@ class TaskListView(AIImagesView):
 
 class TaskReadyView(AIImagesView):
     def get(self, request: Request) -> Response:
-        """How many of the caller's tasks wait to be looked at and are being drawn, at `origin` and `field`: a badge."""
-        tasks = filtered(GenerationTask.objects.all(), request).filter(user=request.user.pk)
+        """How many of the caller's tasks at `origin` wait to be looked at, in all and by field, and are being drawn."""
+        tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request)
+        counts = (
+            tasks.filter(_active() | _unreviewed())
+            .order_by()
+            .values("origin_field")
+            .annotate(ready=Count("pk", filter=Q(status=Status.SUCCEEDED)), drawing=Count("pk", filter=_active()))
+        )
+        fields = {row["origin_field"]: row for row in counts}
         return Response(
-            tasks.filter(_active() | _unreviewed()).aggregate(
-                ready=Count("pk", filter=Q(status=Status.SUCCEEDED)), drawing=Count("pk", filter=_active())
-            )
+            {
+                "ready": sum(row["ready"] for row in fields.values()),
+                "drawing": sum(row["drawing"] for row in fields.values()),
+                "fields": {field: row["ready"] for field, row in fields.items() if row["ready"]},
+            }
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, Page
 
 PROMPT = "a lighthouse on a cliff at dawn"
@@ -17,7 +19,7 @@ class Dialog:
 
     def open(self) -> Dialog:
         """Click the button and wait until there is something to choose from."""
-        self.page.get_by_role("button", name=self.button, exact=True).click()
+        self.page.get_by_role("button", name=re.compile(rf"^{self.button}(, \d+ ready)?$")).click()
         self.root.get_by_role("group", name="Style").wait_for()
         return self
 

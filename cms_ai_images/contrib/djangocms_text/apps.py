@@ -10,7 +10,7 @@ class DjangoCMSTextConfig(AppConfig):
     verbose_name = _("AI images in djangocms-text")
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
-        from .toolbar import install
+        from . import checks, escaping, toolbar  # noqa: F401 (checks register themselves)
 
-        install()
+        toolbar.install()
+        escaping.install()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from django.forms import Script
 from django.urls import reverse_lazy
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from djangocms_text.editors import (
     DEFAULT_EDITOR,
@@ -12,9 +15,11 @@ from djangocms_text.editors import (
     register_toolbar_labels,
 )
 
+from cms_ai_images import conf
+
 ITEM = "AIImage"
 MODULE = Script("cms_ai_images/contrib/djangocms_text.js", type="module")
-STYLE = "cms_ai_images/contrib/djangocms_text.css"
+STYLES = ("cms_ai_images/badge.css", "cms_ai_images/contrib/djangocms_text.css")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" fill="none" stroke="currentColor" '
     'stroke-width="1.25" stroke-linejoin="round" viewBox="0 0 16 16" aria-hidden="true">'
@@ -24,14 +29,30 @@ ICON = (
 )
 
 
+# Translators: a button's name with the number of tasks whose pictures are ready. Keep {label} and {n}.
+READY_TEXT = _("{label}, {n} ready")
+
+
+def _article_fields() -> str:
+    return json.dumps(conf.get("ARTICLE_FIELDS"))
+
+
+article_fields = lazy(_article_fields, str)
+"""The setting `ARTICLE_FIELDS` as JSON; read when an editor is rendered."""
+
+
 def install() -> None:
     """Idempotent. Everything that depends on the language or the URLconf stays lazy until an editor is rendered."""
     if MODULE not in DEFAULT_EDITOR.js:
         DEFAULT_EDITOR.js = (*DEFAULT_EDITOR.js, MODULE)
-    if STYLE not in DEFAULT_EDITOR.admin_css:
-        DEFAULT_EDITOR.admin_css = (*DEFAULT_EDITOR.admin_css, STYLE)
+    for style in STYLES:
+        if style not in DEFAULT_EDITOR.admin_css:
+            DEFAULT_EDITOR.admin_css = (*DEFAULT_EDITOR.admin_css, style)
     DEFAULT_EDITOR.additional_context.update(
         ai_images_dialog_url=reverse_lazy("cms_ai_images:dialog"),
+        ai_images_ready_url=reverse_lazy("cms_ai_images:task-ready"),
+        ai_images_ready_text=READY_TEXT,
+        ai_images_article_fields=article_fields(),
         ai_images_unreachable_text=_("The server does not answer. Please try again in a moment."),
     )
     register_toolbar_labels({ITEM: {"title": _("AI image"), "icon": ICON}})

@@ -2,34 +2,21 @@
  * The adapter between djangocms-text's tiptap editor and the AI image dialog. It uses the editor's registry alone
  * (`window.CMS_Editor.tiptap`) and brings no tiptap of its own.
  */
+import { badges } from "../badge.js";
 import { openAIImageDialog } from "../dialog.js";
+import { pageArticle } from "../page_article.js";
 import { pageOrigin } from "../page_origin.js";
+import { contentFor, registerNodes } from "./djangocms_text_nodes.js";
 
+const ITEM = "AIImage";
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"></svg>'; // the server's label brings the real one
 
-/** The address of the picture is kept as a reference to the library file, which the image node would otherwise drop. */
-const referenceExtension = ({ Extension }) =>
-  Extension.create({
-    name: "aiImageReference",
-    addGlobalAttributes: () => [
-      {
-        types: ["image"],
-        attributes: {
-          "data-cms-src": {
-            default: null,
-            parseHTML: (element) => element.getAttribute("data-cms-src"),
-            renderHTML: (attributes) =>
-              attributes["data-cms-src"] ? { "data-cms-src": attributes["data-cms-src"] } : {},
-          },
-        },
-      },
-    ],
-  });
+const settings = () => window.CMS_Editor._global_settings;
 
 /** What the picture is for: a text plugin knows its own key, any other field is found from the page. */
 function originOf(editor) {
-  const { el, settings } = editor.options;
-  const plugin = settings?.plugin_id ?? el.dataset.cmsPluginId;
+  const { el, settings: own } = editor.options;
+  const plugin = own?.plugin_id ?? el.dataset.cmsPluginId;
   if (plugin) return { label: "djangocms_text.text", object_id: String(plugin), field: "body" };
   return pageOrigin(el, el.name ?? el.dataset.cmsField ?? el.id);
 }
@@ -45,33 +32,47 @@ function holdInlineEditor(editor) {
 }
 
 async function insertImage(editor) {
-  const settings = window.CMS_Editor._global_settings;
   const { from, to } = editor.state.selection;
   const release = holdInlineEditor(editor);
+  badges.pause();
   try {
     const image = await openAIImageDialog({
-      dialogUrl: settings.ai_images_dialog_url,
-      unreachableText: settings.ai_images_unreachable_text,
+      dialogUrl: settings().ai_images_dialog_url,
+      unreachableText: settings().ai_images_unreachable_text,
       origin: originOf(editor),
-      prompt: editor.state.doc.textBetween(from, to, " "),
+      selection: editor.state.doc.textBetween(from, to, " "),
+      article: pageArticle(editor.options.el, JSON.parse(settings().ai_images_article_fields)),
+      capabilities: { figure: true, align: true },
     });
     // After the selection, never instead of it: the author may have selected the words that describe the picture.
     // Without a cursor the selection can end between blocks, where no text cursor may stand: then it goes to the end.
     const inText = editor.state.doc.resolve(to).parent.inlineContent;
     const chain = editor.chain().focus(inText ? to : "end");
-    if (image) {
-      const { library, alt } = image;
-      chain.setImage({ src: library.url, alt, "data-cms-src": library.data_cms_src });
-    }
+    if (image) chain.insertContent(contentFor(image));
     chain.run();
   } finally {
     release();
+    badges.resume();
   }
 }
 
+/** The number of pictures that are ready, on the toolbar's button of each editor. */
+const badge = ({ Extension }) =>
+  Extension.create({
+    name: "aiImageBadge",
+    onCreate() {
+      const { topToolbar, element } = this.editor.options;
+      for (const button of (topToolbar ?? element).querySelectorAll(`[data-action="${ITEM}"]`)) {
+        const { ai_images_ready_url: url, ai_images_ready_text: text } = settings();
+        badges.add(button, { url, text, origin: originOf(this.editor), label: button.title });
+      }
+    },
+  });
+
 const registry = window.CMS_Editor.tiptap;
-registry.register("ai-image-reference", referenceExtension, { apiVersion: 1 });
-registry.registerToolbarItem("AIImage", {
+registerNodes(registry);
+registry.register("ai-image-badge", badge, { apiVersion: 1 });
+registry.registerToolbarItem(ITEM, {
   type: "mark",
   title: "AI image",
   icon: SVG,

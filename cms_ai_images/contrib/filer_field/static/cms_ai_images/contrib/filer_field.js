@@ -2,7 +2,9 @@
  * The adapter between filer's image widget and the AI image dialog. One listener serves every field of the page, also
  * those of rows that are added to a formset later.
  */
+import { badges } from "../badge.js";
 import { openAIImageDialog } from "../dialog.js";
+import { pageArticle } from "../page_article.js";
 import { pageOrigin } from "../page_origin.js";
 
 document.addEventListener("click", (event) => {
@@ -10,16 +12,24 @@ document.addEventListener("click", (event) => {
   if (button) fill(button);
 });
 
+const inputOf = (button) => button.closest(".ai-image-field").querySelector(".vForeignKeyRawIdAdminField");
+
+function originOf(button) {
+  const input = inputOf(button);
+  return pageOrigin(input, input.name);
+}
+
 async function fill(button) {
-  const field = button.closest(".ai-image-field");
-  const input = field.querySelector(".vForeignKeyRawIdAdminField");
+  badges.pause();
   const image = await openAIImageDialog({
     dialogUrl: button.dataset.dialogUrl,
     unreachableText: button.dataset.unreachableText,
-    origin: pageOrigin(input, input.name),
+    origin: originOf(button),
+    article: pageArticle(button, JSON.parse(button.dataset.articleFields)),
     allowDecorative: false, // the alternative text belongs to the library file here, which other pages may use too
   });
-  if (image) choose(field, image.library);
+  badges.resume();
+  if (image) choose(button.closest(".ai-image-field"), image.library);
   button.focus();
 }
 
@@ -36,4 +46,9 @@ function choose(field, library) {
   );
   const link = field.querySelector(".thumbnail_img")?.closest("a");
   if (link) link.href = library.url;
+}
+
+for (const button of document.querySelectorAll(".ai-image-button")) {
+  const { readyUrl: url, readyText: text } = button.dataset;
+  badges.add(button, { url, text, origin: originOf(button), label: button.textContent.trim() });
 }
