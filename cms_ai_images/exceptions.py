@@ -142,7 +142,7 @@ class OriginNotFound(InvalidRequest):
 
 class FolderNotFound(InvalidRequest):
     code = "folder_not_found"
-    field = "folder"
+    field = "folder_id"
     message = _("This folder no longer exists. Choose another one.")
 
 

@@ -80,11 +80,13 @@ export class Gallery {
     this.onChoose(this.chosen);
   }
 
+  /** Choose `image`; the focus goes along where it is among the boxes. */
   choose(image) {
     const input = this.#input(image);
-    if (!input || input.checked) return;
-    input.checked = true;
+    if (!input) return;
     if (this.boxes.querySelector(":focus")) input.focus();
+    if (input.checked) return;
+    input.checked = true;
     this.onChoose(this.chosen);
   }
 

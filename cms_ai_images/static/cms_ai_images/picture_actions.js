@@ -46,7 +46,8 @@ export class PictureActions {
     setText(this.facts, factsOf(image, task, this.#texts));
     this.#button("compare").hidden = images.length < 2;
     this.#button("discard").hidden = Boolean(image.library);
-    this.download.href = image.download_url ?? image.file_url;
+    this.download.hidden = !image.download_url;
+    this.download.href = image.download_url ?? "";
   }
 
   /** See `image` large. */
@@ -59,7 +60,7 @@ export class PictureActions {
     const beside = this.#images[index + 1] ?? this.#images[index - 1];
     // In the order in which they stand in the grid.
     const pair = this.#images.filter((other) => other === image || other === beside);
-    this.#viewer.open(this.#images, this.#task, ...pair);
+    this.#viewer.open(this.#images, this.#task, image, pair);
   }
 
   #button(name) {

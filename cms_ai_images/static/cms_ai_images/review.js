@@ -22,7 +22,8 @@ export class Review {
    */
   constructor(root, texts, { api, capabilities }) {
     this.form = root.querySelector("#review");
-    this.focal = new FocalPoint(root, texts, () => this.#keep());
+    this.title = root.querySelector("#review-title");
+    this.focal = new FocalPoint(root, texts, () => (this.#draft.focal = this.focal.value));
     this.folders = new Folders(root, texts, api);
     this.errors = new FieldErrors(this.form);
     this.#texts = texts;
@@ -36,7 +37,7 @@ export class Review {
     this.focal.picture.addEventListener("load", () => this.#showPicture(true));
   }
 
-  /** Show `image` of `task` with what was written for it, else with what is proposed. The focus goes to the text. */
+  /** Show `image` of `task` with what was written for it, else with what is proposed. The focus goes there. */
   open(image, task) {
     const before = this.#draft;
     this.#image = image;
@@ -46,8 +47,7 @@ export class Review {
     this.focal.picture.src = image.file_url ?? image.library.url;
     this.focal.area.style.setProperty("--ratio", image.width / image.height);
     this.#fill();
-    // Shown by whoever opened it, which may be after this.
-    queueMicrotask(() => this.#field(this.#draft.decorative ? "decorative" : "alt_text").focus());
+    queueMicrotask(() => this.#focus()); // it is shown by whoever opened it, which is just after this
   }
 
   /** The body of `POST images/{id}/accept/`. */
@@ -59,8 +59,7 @@ export class Review {
     else details.alt_text = oneLine(draft.alt_text);
     const folder = this.folders.value;
     if (folder) details.folder_id = folder;
-    // The middle is what a picture without a focal point is cropped to; in the library there may be another one by now.
-    if (!this.focal.isCentre || this.#image.library) details.focal_point = draft.focal;
+    if (draft.focal) details.focal_point = draft.focal;
     return details;
   }
 
@@ -95,6 +94,14 @@ export class Review {
     return figure ?? Boolean(caption.trim() || credit.trim());
   }
 
+  /** To what needs to be checked first; not where that would open a phone's keyboard over it. */
+  #focus() {
+    const field = this.#field(this.#draft.decorative ? "decorative" : "alt_text");
+    const isTouched = window.matchMedia("(pointer: coarse)").matches;
+    (isTouched ? this.title : field).focus({ preventScroll: true });
+    this.title.scrollIntoView();
+  }
+
   #field(name) {
     return this.form.elements[name];
   }
@@ -112,7 +119,6 @@ export class Review {
     for (const name of WRITTEN) draft[name] = this.#field(name).value;
     draft.decorative = this.#field("decorative").checked;
     draft.alignment = this.#field("alignment").value;
-    draft.focal = this.focal.value;
     this.#fill();
   }
 
@@ -152,10 +158,10 @@ export class Review {
 /** What stands there before anything is written: from the library, else proposed from the task. */
 function firstDraft(image, task, before) {
   const { library } = image;
-  const proposed = task?.proposed ?? { name: "", alt_text: task?.prompt ?? "" };
+  const { proposed } = task;
   return {
-    alt_text: library?.alt_text || proposed.alt_text.slice(0, 255),
-    name: library?.name ?? proposed.name.slice(0, 255),
+    alt_text: library?.alt_text || proposed.alt_text,
+    name: library?.name ?? proposed.name,
     caption: library?.caption ?? "",
     credit: library?.credit ?? "",
     decorative: false,

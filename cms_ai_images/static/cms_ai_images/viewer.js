@@ -2,24 +2,25 @@
  * Pictures seen large, above the dialog: one alone, or two side by side. Both are the same native dialog, so that
  * Escape closes it alone and the focus goes back where it was.
  */
-import { factsOf } from "./facts.js";
+import { seedOf, settingsOf } from "./facts.js";
 import { make, part, setText } from "./dom.js";
 
 export class Viewer {
   #texts;
   #images = [];
-  #task = null;
   #sides = [];
+  #last = null; // the image that was looked at last
 
   /**
-   * @param {{onUse: Function, onLook: Function}} handlers - Called with the image to be used, and with the one that was
-   *   looked at last.
+   * @param {{onUse: Function, onLook: Function}} handlers - Called with the image to be used; with the one that is
+   *   looked at, and once more when that is over and the focus is back.
    */
   constructor(root, texts, { onUse, onLook }) {
     this.dialog = part(root, "viewer");
     this.title = part(root, "viewer-title");
     this.stage = part(root, "viewer-stage");
     this.prompt = part(root, "viewer-prompt");
+    this.settings = part(root, "viewer-settings");
     this.sideTemplate = part(root, "viewer-side");
     this.#texts = texts;
     this.onUse = onUse;
@@ -29,16 +30,22 @@ export class Viewer {
     this.dialog.addEventListener("close", (event) => {
       event.stopPropagation();
       this.stage.replaceChildren(); // large pictures need not stay in memory
+      this.onLook(this.#last);
     });
   }
 
-  /** Show one of `images` (one argument more: two of them side by side), all drawn by `task`. */
-  open(images, task, ...shown) {
+  /**
+   * @param {object[]} images - All that can be looked at; `task` drew them.
+   * @param {object} chosen - One of them.
+   * @param {object[]} shown - What is seen first: the chosen one alone, or two side by side.
+   */
+  open(images, task, chosen, shown = [chosen]) {
     this.#images = images;
-    this.#task = task;
+    this.#last = chosen;
     const isPair = shown.length > 1;
     setText(this.title, this.#texts.get(isPair ? "viewer_compare" : "viewer_large"));
-    setText(this.prompt, task?.prompt ?? "");
+    setText(this.prompt, task.prompt);
+    setText(this.settings, settingsOf(shown[0], task, this.#texts));
     this.dialog.classList.toggle("pair", isPair);
     this.#sides = shown.map((image) => ({ image, element: this.sideTemplate.content.firstElementChild.cloneNode(true) }));
     this.#sides.forEach((side, index) => this.#show(side, shown[index]));
@@ -61,7 +68,7 @@ export class Viewer {
     element.setAttribute("aria-label", name);
     part(element, "side-picture").replaceChildren(picture);
     setText(part(element, "side-name"), name);
-    setText(part(element, "side-facts"), factsOf(image, this.#task, this.#texts));
+    setText(part(element, "side-seed"), seedOf(image, this.#texts));
     const others = this.#images.length - this.#sides.length;
     for (const button of element.querySelectorAll("[data-step]")) button.hidden = others < 1;
   }
@@ -74,7 +81,12 @@ export class Viewer {
     do index = (index + way + length) % length;
     while (this.#sides.some((other) => other.image === this.#images[index]));
     this.#show(side, this.#images[index]);
-    this.onLook(side.image);
+    this.#look(side.image);
+  }
+
+  #look(image) {
+    this.#last = image;
+    this.onLook(image);
   }
 
   #sideOf(target) {
@@ -90,6 +102,7 @@ export class Viewer {
   }
 
   #use(image) {
+    this.#last = image;
     this.dialog.close();
     this.onUse(image);
   }
