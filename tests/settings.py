@@ -1,7 +1,8 @@
 """The example site's settings over a folder, a database and a Valkey of this test run's own.
 
 `AI_IMAGES_TEST_VAR` names the folder in processes that tests start (`services.child_environment`).
-`TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite.
+`TEST_DATABASE=postgresql` runs the tests on an embedded PostgreSQL instead of SQLite, `TEST_STORAGE=s3` with both
+storages in an embedded SeaweedFS instead of folders, and `TEST_CMS=1` with django CMS installed.
 """
 
 import atexit
@@ -18,8 +19,11 @@ else:
     atexit.register(shutil.rmtree, os.environ["AI_IMAGES_VAR"], ignore_errors=True)
 os.environ.pop("REDIS_URL", None)
 
-from project.settings import *  # noqa: F403
-from project.settings import CMS_AI_IMAGES, DATABASES, VAR
+if os.environ.get("TEST_CMS") == "1":
+    from project.settings_cms import *  # noqa: F403
+else:
+    from project.settings import *  # noqa: F403
+from project.settings import CMS_AI_IMAGES, DATABASES, STORAGES, VAR
 
 SECRET_KEY = "tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -32,6 +36,16 @@ if os.environ.get("TEST_DATABASE") == "postgresql":
     from tests.services import postgresql_database
 
     DATABASES["default"] = postgresql_database(VAR / "postgresql")
+
+if os.environ.get("TEST_STORAGE") == "s3":
+    from tests.seaweedfs import running, s3_settings
+
+    S3_ENDPOINT, _server = running(VAR / "seaweedfs")
+    if _server:
+        atexit.register(_server.stop)
+    _s3 = s3_settings(S3_ENDPOINT)
+    STORAGES = {**STORAGES, **_s3["STORAGES"]}
+    FILER_STORAGES = _s3["FILER_STORAGES"]
 
 # For processes that tests start: settings of the app as JSON, such as short leases.
 CMS_AI_IMAGES = {**CMS_AI_IMAGES, **json.loads(os.environ.get("AI_IMAGES_TEST_SETTINGS", "{}"))}

@@ -54,6 +54,7 @@ def other_client(other_author) -> Client:
     return client
 
 
+@pytest.mark.local_files
 def test_the_path_from_a_request_to_a_library_picture(client, author, model):
     preset = make_preset()
     response = post(client, url("task-list"), {"prompt": "a fox", "preset": preset.slug, "num_images": 2, "seed": 5})

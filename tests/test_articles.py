@@ -45,6 +45,7 @@ def test_who_may_change_articles_previews_drafts(client: Client, admin: User):
     assert "only editors see this page" in client.get("/articles/secret/").content.decode()
 
 
+@pytest.mark.local_files
 def test_the_hero_image_is_a_thumbnail_with_its_alt_text(client: Client):
     make_article(hero_image=make_picture(default_alt_text='A "red" square', default_caption="Red."))
     page = client.get("/articles/boats/").content.decode()

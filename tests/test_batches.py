@@ -333,6 +333,7 @@ class TestLanding:
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 6
 
+    @pytest.mark.local_files
     def test_is_tried_again_while_the_storage_fails(self, author, model, runtime):
         task = make_task(author, model)
         obstacle = block_folder_of(task)
@@ -342,6 +343,7 @@ class TestLanding:
         task.refresh_from_db()
         assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
 
+    @pytest.mark.local_files
     def test_a_storage_that_stays_away_repeats_the_task(self, author, model, runtime, monkeypatch):
         monkeypatch.setattr("cms_ai_images.worker.lander.PAUSES", (0.01,))
         task = make_task(author, model)

@@ -58,6 +58,7 @@ def files() -> set[Path]:
     return {file for folder in folders for file in Path(folder).rglob("*") if file.is_file()}
 
 
+@pytest.mark.local_files
 def test_a_sound_site_has_nothing_to_mend_and_nothing_is_left_behind(site: GenerationModel) -> None:
     before = files()
     found = findings()
