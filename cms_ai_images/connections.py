@@ -11,6 +11,7 @@ from typing import Any
 
 import django_rq
 import redis.asyncio
+from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
@@ -27,6 +28,17 @@ SOCKET_TIMEOUT = 2.0
 def queue_name(pool: str, priority: int = Priority.NORMAL) -> str:
     """The RQ queue of a pool and a priority, for example `images-normal`."""
     return f"{pool}-{Priority(priority).word}"
+
+
+def configured_queues() -> list[tuple[str, Priority]]:
+    """The (pool, priority) of every queue in `RQ_QUEUES` that is one of ours, the most urgent ones first."""
+    found = [
+        (name.removesuffix(f"-{priority.word}"), priority)
+        for name in getattr(settings, "RQ_QUEUES", {})
+        for priority in Priority
+        if name.endswith(f"-{priority.word}")
+    ]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
 @lru_cache(maxsize=16)

@@ -71,35 +71,6 @@ def release(task: GenerationTask, job: str) -> None:
     RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).release_and_enqueue(job)
 
 
-def known_jobs(pool: str, priority: int) -> set[str]:
-    """The jobs that wait in a queue."""
-    return set(get_queue(pool, priority).get_job_ids())
-
-
-def held_jobs(task: GenerationTask) -> set[str]:
-    """The jobs of this author that RQ holds back until one of theirs has ended."""
-    return set(RateLimitRegistry(limit_key(task), connection=get_redis(task.pool)).get_rate_limited_job_ids())
-
-
-def release_ended(task: GenerationTask) -> None:
-    """Give back the places under its author's limit that belong to attempts that are over.
-
-    A Redis that went away in the middle of a job, or came back with old news, keeps them until RQ's maintenance comes.
-    """
-    registry = RateLimitRegistry(limit_key(task), connection=get_redis(task.pool))
-    places = registry.get_allowed_job_ids()
-    if not places:
-        return
-    open_tasks = GenerationTask.objects.filter(user=task.user_id, pool=task.pool, status__in=Status.active())
-    open_jobs = {
-        job_id(each) if each.status == Status.QUEUED else f"{each.uuid}-{each.attempt}"
-        for each in open_tasks.only("uuid", "attempt", "status")
-    }
-    for job in places:
-        if job not in open_jobs:
-            registry.release_and_enqueue(job)
-
-
 def describe(task: GenerationTask) -> str:
     """One line for RQ's pages: operation, style and the start of the prompt."""
     prompt = " ".join(task.prompt.split())

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from datetime import timedelta
-from functools import cache
+from functools import partial
 
+from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -17,28 +19,45 @@ from cms_ai_images import outcomes, queue
 from cms_ai_images.exceptions import AIImagesError, WorkerLost
 from cms_ai_images.library import intake
 from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.rounds import Rounds
 from cms_ai_images.types import PictureDetails, ReviewState, Status
 
 logger = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=2)
-"""How long a fresh task's own dispatch, or a worker's own acceptance, may take before somebody else does it."""
+"""How long a worker's own acceptance may take before somebody else does it."""
 LIMIT = 500
 """Rows looked at in one pass."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """How many tasks, or pictures, each step set right."""
+    """How many tasks, or pictures, each step set right, and the steps that went wrong."""
 
     leases: int = 0
     dispatched: int = 0
     accepted: int = 0
+    failed: tuple[str, ...] = ()
 
 
-def run() -> Report:
-    """One pass over everything that may have been left behind."""
-    return Report(leases=end_lost_leases(), dispatched=dispatch_forgotten(), accepted=accept_forgotten())
+def run(rounds: Rounds | None = None) -> Report:
+    """One pass over everything that may have been left behind, or, without `rounds`, over all of it.
+
+    The steps know nothing of each other: one that goes wrong is logged, and the others are carried out.
+    """
+    steps: dict[str, Callable[[], int]] = {
+        "leases": end_lost_leases,
+        "dispatched": partial(dispatch_forgotten, rounds),
+        "accepted": accept_forgotten,
+    }
+    counts: dict[str, int] = {}
+    for name, step in steps.items():
+        try:
+            counts[name] = step()
+        except Exception:
+            logger.exception("The step “%s” went wrong and will be repeated", name)
+            close_old_connections()  # a broken one would spoil the next step
+    return Report(**counts, failed=tuple(steps.keys() - counts))
 
 
 def end_lost_leases() -> int:
@@ -46,53 +65,44 @@ def end_lost_leases() -> int:
     lost = GenerationTask.objects.filter(status=Status.RUNNING, lease_expires_at__lt=timezone.now())[:LIMIT]
     ended = 0
     for task in lost:
-        dead_job = f"{task.uuid}-{task.attempt}"
-        fence = dataclasses.replace(task.fence, lease=task.lease_expires_at)
-        if task.cancel_requested_at is not None:
-            was_lost = outcomes.cancelled(task, fence)
-        else:
-            was_lost = outcomes.failed(task, fence, WorkerLost()) is not None
-        if not was_lost:
-            continue  # its worker renewed it at this moment, or somebody else was faster
-        ended += 1
+        try:
+            ended += _end_lost_lease(task)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("The lease of task %s could not be ended", task.uuid)  # the others wait for theirs
+    return ended
+
+
+def _end_lost_lease(task: GenerationTask) -> bool:
+    """`False` when its worker renewed it at this moment, or somebody else was faster."""
+    dead_job = f"{task.uuid}-{task.attempt}"
+    fence = dataclasses.replace(task.fence, lease=task.lease_expires_at)
+    if task.cancel_requested_at is not None:
+        was_lost = outcomes.cancelled(task, fence)
+    else:
+        was_lost = outcomes.failed(task, fence, WorkerLost()) is not None
+    if was_lost:
         logger.warning("Task %s: its lease ended in attempt %d", task.uuid, task.attempt)
         try:
             queue.release(task, dead_job)
         except RedisError as error:
             logger.warning("The place of job %s is kept until Redis is back: %s", dead_job, error)
-    return ended
+    return was_lost
 
 
-def dispatch_forgotten() -> int:
-    """Enqueue the queued tasks whose time has come and whose job RQ does not know."""
-    now = timezone.now()
-    waiting = GenerationTask.objects.filter(
-        status=Status.QUEUED, available_at__lte=now, created_at__lt=now - GRACE
-    ).order_by("-priority", "available_at", "pk")[:LIMIT]
-    known_jobs, held_jobs = cache(queue.known_jobs), cache(_held_jobs)
-    of_author: dict[str, GenerationTask] = {}
-    dispatched = 0
-    for task in waiting:
-        job = queue.job_id(task)
-        try:
-            if job in known_jobs(task.pool, task.priority):
-                continue
-            if job in held_jobs(of_author.setdefault(queue.limit_key(task), task)):
-                continue
-            queue.release(task, job)
-        except RedisError as error:
-            logger.warning("Redis is away; %s waits: %s", task.uuid, error)
-            return dispatched
-        dispatched += queue.dispatch(task)
+def dispatch_forgotten(rounds: Rounds | None = None) -> int:
+    """Enqueue the queued tasks whose time has come and whose job RQ does not know.
+
+    With `rounds` only the next ones, so that a pass costs the same however many wait.
+    """
+    if rounds is not None:
+        return rounds.go_on()
+    rounds = Rounds()
+    dispatched = rounds.go_on()
+    while not rounds.is_over:
+        dispatched += rounds.go_on()
     return dispatched
-
-
-def _held_jobs(task: GenerationTask) -> set[str]:
-    """The author's jobs that RQ holds back. Those that it holds back for nothing move on, and the next pass sees it."""
-    held = queue.held_jobs(task)
-    if held:
-        queue.release_ended(task)
-    return held
 
 
 def accept_forgotten() -> int:

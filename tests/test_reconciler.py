@@ -5,13 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rq.rate_limit import RateLimitRegistry
 
-from cms_ai_images import progress, queue, reconciler, services
+from cms_ai_images import conf, outcomes, progress, queue, reconciler, services
+from cms_ai_images.connections import get_redis
 from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.rounds import Rounds
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
 
 from .factories import make_image, make_model, make_task, make_worker
@@ -64,6 +71,127 @@ def test_a_task_whose_job_is_lost_is_dispatched_once(author, valkey):
     assert reconciler.dispatch_forgotten() == 1
     assert reconciler.dispatch_forgotten() == 0
     assert queue.get_queue("images", Priority.NORMAL).get_job_ids() == [queue.job_id(task)]
+
+
+def queued(count: int, author=None, **fields) -> list[GenerationTask]:
+    """Rows of tasks that have waited for long, one second after the other, without jobs."""
+    first = make_task(author, created_at=timezone.now() - LONG_AGO, available_at=timezone.now() - LONG_AGO, **fields)
+    values = {field.attname: getattr(first, field.attname) for field in first._meta.concrete_fields}
+    others = [
+        GenerationTask(
+            **{**values, "id": None, "uuid": uuid.uuid4(), "available_at": first.available_at + timedelta(seconds=i)}
+        )
+        for i in range(1, count)
+    ]
+    return [first, *GenerationTask.objects.bulk_create(others)]
+
+
+def job_ids(priority: Priority = Priority.NORMAL) -> list[str]:
+    return queue.get_queue("images", priority).get_job_ids()
+
+
+class TestRounds:
+    """All waiting tasks are looked after, however many, and a pass costs the same."""
+
+    @pytest.fixture(autouse=True)
+    def small_window(self, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.rounds.WINDOW", 20)
+
+    def test_every_lost_job_is_found_within_one_round(self, author):
+        mine, nobodys = queued(30, author), queued(30)
+        urgent = queued(1, priority=Priority.HIGH)
+        rounds = Rounds()
+        assert [rounds.go_on() for _ in range(4)] == [21, 20, 20, 0]
+        assert rounds.is_over
+        assert job_ids(Priority.HIGH) == [queue.job_id(urgent[0])]
+        assert len(job_ids()) == 30 + conf.get("USER_CONCURRENCY")
+        held = RateLimitRegistry(queue.limit_key(mine[0]), connection=get_redis("images")).get_rate_limited_job_ids()
+        assert {*job_ids(), *held} == {queue.job_id(task) for task in mine + nobodys}
+        assert [Rounds().go_on(), reconciler.dispatch_forgotten()] == [0, 0]
+
+    def test_a_pass_costs_the_same_however_many_wait(self, author, valkey):
+        def cost() -> tuple[int, int]:
+            before = valkey.info("stats")["total_commands_processed"]
+            with CaptureQueriesContext(connection) as queries:
+                assert Rounds().go_on() == 0
+            return len(queries), valkey.info("stats")["total_commands_processed"] - before
+
+        queued(30, author)
+        assert reconciler.dispatch_forgotten() == 30
+        few = cost()
+        queued(300, author)
+        assert reconciler.dispatch_forgotten() == 300
+        assert cost() == few
+
+    def test_a_task_that_cannot_be_dispatched_holds_up_its_window_once(self, author, monkeypatch):
+        spoilt, *_, last = queued(25)
+        describe = queue.describe
+        monkeypatch.setattr(queue, "describe", lambda task: describe(task) if task != spoilt else 1 / 0)
+        rounds = Rounds()
+        with pytest.raises(ZeroDivisionError):
+            rounds.go_on()
+        assert rounds.go_on() == 5
+        assert queue.job_id(last) in job_ids()
+
+    @pytest.mark.parametrize("lose", ["taken and dropped", "hash gone", "taken out of the middle", "left by the limit"])
+    def test_a_job_may_be_lost_in_many_ways(self, author, valkey, lose):
+        first, second, third = queued(3, author if lose == "left by the limit" else None)
+        assert reconciler.dispatch_forgotten() == 3
+        waiting, lost = queue.get_queue("images", Priority.NORMAL), second
+        if lose == "taken and dropped":
+            lost = first
+            assert waiting.pop_job_id() == queue.job_id(first)
+        elif lose == "hash gone":
+            valkey.delete(f"rq:job:{queue.job_id(second)}")
+        elif lose == "taken out of the middle":
+            valkey.lrem(waiting.key, 0, queue.job_id(second))
+            assert reconciler.dispatch_forgotten() == 0  # its turn may still come
+            assert [waiting.pop_job_id() for _ in range(2)] == [queue.job_id(first), queue.job_id(third)]
+            GenerationTask.objects.exclude(pk=second.pk).delete()
+        else:
+            lost = third
+            valkey.zrem(
+                RateLimitRegistry(queue.limit_key(third), connection=valkey).rate_limited_key, f"{third.uuid}-1"
+            )
+        assert reconciler.dispatch_forgotten() == 1
+        assert reconciler.dispatch_forgotten() == 0
+        known = [*job_ids(), *RateLimitRegistry(queue.limit_key(lost), connection=valkey).get_rate_limited_job_ids()]
+        assert queue.job_id(lost) in known
+
+    def test_clocks_that_differ_double_no_job(self, valkey):
+        first, *others = queued(5)
+        assert reconciler.dispatch_forgotten() == 5
+        ahead = timezone.now() + LONG_AGO
+        valkey.hset(f"rq:job:{queue.job_id(first)}", "enqueued_at", ahead.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        assert reconciler.dispatch_forgotten() == 0
+        assert len(job_ids()) == 1 + len(others)
+
+
+class TestSteps:
+    def test_one_that_goes_wrong_does_not_keep_the_others(self, author, monkeypatch, caplog):
+        make_image(task=make_task(author, status=Status.SUCCEEDED, auto_accept=True))
+        GeneratedImage.objects.update(created_at=timezone.now() - LONG_AGO)
+        queued(1)
+        monkeypatch.setattr(outcomes, "failed", lambda *args: 1 / 0)
+        monkeypatch.setattr("cms_ai_images.rounds.Rounds.go_on", lambda self: 1 / 0)
+        claim(make_task(author))
+        expire_leases()
+        report = reconciler.run()
+        assert report == reconciler.Report(accepted=1, failed=("dispatched",))
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+        with pytest.raises(CommandError, match="dispatched"):
+            call_command("ai_images_reconcile")
+
+    def test_one_lease_that_cannot_be_ended_does_not_keep_the_others(self, author, monkeypatch):
+        spoilt, fine = make_task(author), make_task(author)
+        claim(spoilt)
+        claim(fine)
+        expire_leases()
+        failed = outcomes.failed
+        monkeypatch.setattr(outcomes, "failed", lambda task, *args: failed(task, *args) if task == fine else 1 / 0)
+        assert reconciler.end_lost_leases() == 1
+        fine.refresh_from_db()
+        assert fine.status == Status.QUEUED
 
 
 def test_a_fresh_or_pausing_task_is_left_alone(author):

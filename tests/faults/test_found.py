@@ -35,9 +35,9 @@ def test_places_of_ended_attempts_do_not_hold_an_author_up(author):
     for task in (running, *ended):
         registry.connection.zadd(registry.allowed_key, {f"{task.uuid}-1": 1})
     queue.dispatch(waiting)
-    assert queue.held_jobs(waiting) == {queue.job_id(waiting)}
+    assert registry.get_rate_limited_job_ids() == [queue.job_id(waiting)]
     reconciler.dispatch_forgotten()
-    assert queue.known_jobs("images", Priority.NORMAL) == {queue.job_id(waiting)}
+    assert queue.get_queue("images", Priority.NORMAL).get_job_ids() == [queue.job_id(waiting)]
     assert registry.get_allowed_job_ids() == [f"{running.uuid}-1", queue.job_id(waiting)]
 
 

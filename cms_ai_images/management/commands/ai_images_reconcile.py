@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from cms_ai_images import reconciler
 
@@ -17,3 +17,5 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Ended leases: {report.leases}. Dispatched: {report.dispatched}. Accepted: {report.accepted}."
         )
+        if report.failed:
+            raise CommandError(f"Went wrong, and left for another time: {', '.join(sorted(report.failed))}.")
