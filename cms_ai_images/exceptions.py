@@ -292,6 +292,13 @@ class PictureWithheld(GenerationError):
     message = _("The model's own safety check withheld the picture. Please describe it differently.")
 
 
+class PictureNotStored(GenerationError):
+    """Not the storage's fault, which has an error of its own: encoding it, or its rows, failed unexpectedly."""
+
+    code = "picture_not_stored"
+    message = _("The picture was drawn, but it could not be stored. Please try again.")
+
+
 class DeviceLost(GenerationError):
     code = "device_lost"
     message = _("The graphics processor stopped answering. The worker is restarted and the task is drawn again.")

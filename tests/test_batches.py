@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from rq.registry import FailedJobRegistry
 
@@ -354,19 +354,46 @@ class TestLanding:
         assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
         assert not GeneratedImage.objects.exists()
 
+    @pytest.mark.parametrize("trouble", [ValueError("no such format"), IntegrityError("a row is there already")])
+    def test_what_nobody_expected_ends_the_attempt_at_once(
+        self, author, model, runtime, settings, monkeypatch, trouble
+    ):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 2}
+
+        def fail(*args):
+            raise trouble
+
+        monkeypatch.setattr("cms_ai_images.worker.landing.encode", fail)
+        task = make_task(author, model)
+        for status in (Status.QUEUED, Status.FAILED):
+            GenerationTask.objects.update(available_at=timezone.now())
+            carry_out(runtime, claim(runtime, str(task.uuid)))
+            until = time.monotonic() + 5
+            while runtime.heartbeat.held():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            task.refresh_from_db()
+            assert (task.status, task.error_code) == (status, "picture_not_stored")
+        following = make_task(author, model)
+        monkeypatch.undo()
+        carry_out(runtime, claim(runtime, str(following.uuid)))
+        runtime.lander.stop()
+        following.refresh_from_db()
+        assert following.status == Status.SUCCEEDED
+
 
 class TestFairness:
     def test_a_hundred_tasks_of_one_author_do_not_hold_up_anothers_first(self, author, other_author):
         make_worker()
         make_model()
-        for number in range(20):
+        for number in range(100):
             ask(author, f"picture {number}")
         theirs = ask(other_author, "mine, please")
         serve("images", burst=True)
         theirs.refresh_from_db()
         before = GenerationTask.objects.filter(user=author, started_at__lt=theirs.started_at).count()
         assert before <= 3
-        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 21
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 101
 
 
 class TestIdenticalRequests:

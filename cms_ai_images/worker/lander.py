@@ -8,10 +8,10 @@ import queue
 import threading
 import time
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from cms_ai_images import conf, progress
-from cms_ai_images.exceptions import AIImagesError, StorageUnavailable
+from cms_ai_images.exceptions import AIImagesError, PictureNotStored, StorageUnavailable
 from cms_ai_images.types import GeneratedPicture
 from cms_ai_images.worker.batch import Member, leave, move_deadline
 from cms_ai_images.worker.heartbeat import Heartbeat
@@ -50,12 +50,9 @@ class Lander(threading.Thread):
             close_old_connections()
             try:
                 self._land(landing)
-            except DatabaseError:
+            except Exception:
                 logger.exception("Task %s could not be finished; its lease will end", landing.member.task.uuid)
                 connection.close()
-                self.heartbeat.release(landing.member.hold)
-            except Exception:
-                logger.exception("Task %s could not be landed", landing.member.task.uuid)
                 self.heartbeat.release(landing.member.hold)
         connection.close()
 
@@ -71,6 +68,12 @@ class Lander(threading.Thread):
             self._land_patiently(landing)
         except AIImagesError as error:
             leave(self.heartbeat, member, error)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: nothing can be written
+        except Exception as error:  # noqa: BLE001 - whatever it is, the attempt is over
+            failure = PictureNotStored()
+            failure.__cause__ = error
+            leave(self.heartbeat, member, failure)
         else:
             self.heartbeat.release(member.hold)
             progress.forget(member.task.pool, member.task.uuid)  # the pictures are there, the previews need no memory
