@@ -161,6 +161,18 @@ def test_worker_lives_while_it_says_so(settings) -> None:
         ("parameter_limits", {"steps": [5, 1]}, "[lowest, highest]"),
         ("parameter_limits", {"steps": [1, float("inf")]}, "[lowest, highest]"),
         ("parameter_limits", [1, 5], "[lowest, highest]"),
+        ("parameter_limits", {"stepz": [1, 5]}, "Cannot be used: stepz. Possible are steps 1–1000"),
+        ("parameter_limits", {"steps": [0, 5]}, "Cannot be used: steps"),
+        ("parameter_limits", {"steps": [1, 5.5]}, "Cannot be used: steps"),
+        ("parameter_limits", {"guidance_scale": [-1, 5]}, "Cannot be used: guidance_scale"),
+        ("parameter_limits", {"num_images": [1, 101]}, "Cannot be used: num_images"),
+        ("options", {"max_batch": 0}, "from 1 to 1024"),
+        ("options", {"max_batch": "8"}, "from 1 to 1024"),
+        ("options", {"max_batch": True}, "from 1 to 1024"),
+        ("options", {"max_batch": 1025}, "from 1 to 1024"),
+        ("options", {"max_batch": {"large": 2}}, "from 1 to 1024"),
+        ("options", {"max_batch": {"1024x1024": 0}}, "from 1 to 1024"),
+        ("prices", {"text_to_image": {"standard": 1_000_001}}, "up to 1000000"),
         ("prices", {"text_to_image": 30}, "object of objects"),
         ("prices", {"text_to_image": {"standard": "cheap"}}, "object of objects"),
         ("prices", {"text_to_image": {"standard": -1}}, "object of objects"),
@@ -207,6 +219,11 @@ def test_right_model_passes_and_describes_itself() -> None:
     assert (model.price("text_to_image"), model.price("text_to_image", "high"), model.price("inpaint")) == (30, 60, 0)
     assert model.default_size == (64, 64)
     assert model.spec().weights == ({"file": "style.safetensors"},)
+
+
+@pytest.mark.parametrize("limit", [1, 1024, {"1024x768": 2, "default": 8}, {}])
+def test_a_batch_limit_is_a_number_or_one_for_each_size(limit: Any) -> None:
+    make_model(options={"max_batch": limit}).clean()
 
 
 @pytest.mark.parametrize("field", ["weights", "options", "default_parameters", "parameter_limits", "prices"])

@@ -158,6 +158,11 @@ class GenerationModel(models.Model):
             errors["weights"] = _("Give a JSON list of objects.")
         if not isinstance(self.options, dict) or not shapes.is_storable(self.options):
             errors["options"] = _("Give a JSON object.")
+        elif "max_batch" in self.options and not shapes.is_batch_limit(self.options["max_batch"]):
+            errors["options"] = _(
+                "Give max_batch a whole number of pictures from 1 to %(most)d, or one for each size: "
+                '{"1024x1024": 2, "default": 8}.'
+            ) % {"most": shapes.MAX_BATCH}
         if not shapes.is_list_of_sizes(self.sizes):
             errors["sizes"] = _(
                 "Give at least one [width, height] pair of whole numbers from 8 to 8192, each a multiple of 8."
@@ -170,10 +175,16 @@ class GenerationModel(models.Model):
             errors["operations"] = _("Choose from: %(known)s.") % {"known": ", ".join(Operation.values)}
         if not shapes.is_dict_of_ranges(self.parameter_limits):
             errors["parameter_limits"] = _("Give an object of [lowest, highest] pairs.")
+        elif wrong := shapes.wrong_limits(self.parameter_limits):
+            errors["parameter_limits"] = _("Cannot be used: %(names)s. Possible are %(known)s.") % {
+                "names": ", ".join(wrong),
+                "known": ", ".join(f"{name} {low}–{high}" for name, (_kind, low, high) in shapes.LIMIT_BOUNDS.items()),
+            }
         if not shapes.is_price_list(self.prices):
             errors["prices"] = _(
-                'Give an object of objects of whole numbers, for example {"text_to_image": {"standard": 30}}.'
-            )
+                "Give an object of objects of whole numbers up to %(most)d, for example "
+                '{"text_to_image": {"standard": 30}}.'
+            ) % {"most": shapes.MAX_POINTS}
         if message := self._wrong_defaults("parameter_limits" not in errors):
             errors["default_parameters"] = message
         if errors:

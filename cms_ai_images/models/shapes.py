@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -71,10 +72,41 @@ def is_dict_of_ranges(value: Any) -> bool:
     )
 
 
+LIMIT_BOUNDS: dict[str, tuple[Callable[[Any], bool], float, float]] = {
+    "steps": (is_whole, 1, 1000),
+    "guidance_scale": (is_number, 0, 100),
+    "num_images": (is_whole, 1, 100),
+}
+"""Of which parameters a model may have limits: their kind, and what lies within reason."""
+MAX_BATCH = 1024
+"""Most pictures in one call: beyond it somebody has mistyped."""
+MAX_POINTS = 1_000_000
+"""Most points for one picture; a task's sum must fit into its column."""
+
+
+def wrong_limits(limits: dict[str, list[float]]) -> list[str]:
+    """The names that are not known, or whose [lowest, highest] cannot be."""
+    return [
+        name
+        for name, pair in limits.items()
+        if name not in LIMIT_BOUNDS
+        or not all(LIMIT_BOUNDS[name][0](limit) for limit in pair)
+        or not LIMIT_BOUNDS[name][1] <= pair[0] <= pair[1] <= LIMIT_BOUNDS[name][2]
+    ]
+
+
+def is_batch_limit(value: Any) -> bool:
+    """Whether this is a number of pictures, or {"1024x768": number, ..., "default": number}."""
+    if isinstance(value, dict):
+        names = all(name == "default" or re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", name) for name in value)
+        return names and all(is_whole(limit) and 1 <= limit <= MAX_BATCH for limit in value.values())
+    return is_whole(value) and 1 <= value <= MAX_BATCH
+
+
 def is_price_list(value: Any) -> bool:
     """Whether this is {operation: {quality: points, ...}, ...}."""
     return isinstance(value, dict) and all(
-        isinstance(prices, dict) and all(is_whole(points) and points >= 0 for points in prices.values())
+        isinstance(prices, dict) and all(is_whole(points) and 0 <= points <= MAX_POINTS for points in prices.values())
         for prices in value.values()
     )
 
