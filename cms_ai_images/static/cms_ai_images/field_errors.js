@@ -29,7 +29,7 @@ export class FieldErrors {
       field.closest("details")?.setAttribute("open", "");
       first ??= field;
     }
-    (first?.querySelector(":checked") ?? (first && controls(first)[0]))?.focus();
+    (first?.querySelector("input:checked") ?? (first && controls(first)[0]))?.focus();
     first?.scrollIntoView({ block: "nearest" }); // with its message
     return elsewhere;
   }

@@ -66,7 +66,7 @@ export class Review {
   /** How it stands in the text: {as_figure, alignment}. */
   placement() {
     const { figure, align } = this.#capabilities;
-    return { as_figure: Boolean(figure) && this.#asFigure, alignment: align ? this.#draft.alignment : "" };
+    return { as_figure: Boolean(figure) && this.#asFigure, alignment: align ? this.#draft.alignment.replace("none", "") : "" };
   }
 
   /** Whether it can be inserted; if not, says why at the field. */
@@ -110,7 +110,7 @@ export class Review {
     const draft = this.#draft;
     if (control.name === "figure") draft.figure = control.value === "figure";
     if (WRITTEN.includes(control.name)) draft.proposed.delete(control.name);
-    this.errors.clear(control);
+    this.errors.clear(control.name === "decorative" ? this.#field("alt_text") : control);
     this.#keep();
   }
 
@@ -167,7 +167,7 @@ function firstDraft(image, task, before) {
     decorative: false,
     focal: null,
     // A matter of the article rather than of the picture, so as it was for the one before.
-    alignment: before?.alignment ?? "",
+    alignment: before?.alignment ?? "none",
     figure: before?.figure,
     proposed: new Set(library ? [] : ["alt_text", "name"].filter((name) => proposed[name])),
   };
