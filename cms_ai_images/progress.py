@@ -10,6 +10,7 @@ import json
 import logging
 from uuid import UUID
 
+from redis.asyncio import Redis as AsyncRedis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
@@ -86,6 +87,14 @@ def read_preview(pool: str, uuid: UUID, index: int) -> bytes | None:
         logger.warning("The preview of task %s could not be read: %s", uuid, error)
         return None
     return preview if isinstance(preview, bytes) else None
+
+
+async def previews(client: AsyncRedis, uuid: UUID, count: int) -> list[bytes]:
+    """The same for the first `count` pictures, from an event loop. Raises `RedisError`."""
+    if not count:
+        return []
+    found = await client.hmget(_preview_key(uuid), [str(index) for index in range(count)])
+    return [preview for preview in found if preview]
 
 
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:

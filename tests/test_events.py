@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from unittest.mock import ANY
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -59,13 +60,22 @@ async def test_tells_each_change_and_each_step_and_ends(author):
     name, data = await events.next()
     assert (name, data["status"], data["position"]) == ("task", "queued", 1)
 
+    assert await events.next() == ("health", {"status": "no_worker", "workers": 0, "queued": 1, "detail": ANY})
+
     fence = await sync_to_async(claim)(task)
     name, data = await events.next()
     assert (name, data["status"]) == ("task", "running")
+    name, data = await events.next()
+    assert (name, data["status"], data["workers"]) == ("health", "ok", 1)
 
     step = Progress(attempt=fence.attempt, step=2, total=8)
     await sync_to_async(progress.publish_steps)(task.pool, [(task.uuid, step, [])])
     assert await events.next() == ("progress", {"step": 2, "total": 8, "previews": 0})
+
+    step = Progress(attempt=fence.attempt, step=4, total=8)
+    await sync_to_async(progress.publish_steps)(task.pool, [(task.uuid, step, [b"one", b"two"])])
+    assert await events.next() == ("progress", {"step": 4, "total": 8, "previews": 2})
+    assert await events.next() == ("previews", {"step": 4, "images": ["b25l", "dHdv"]})
 
     await sync_to_async(lifecycle.transition)(task, Status.SUCCEEDED, fence=fence)
     name, data = await events.next()
@@ -88,6 +98,7 @@ async def test_goes_on_without_redis(author, valkey_server):
     try:
         events = Events(await client.get(events_url(task)))
         assert (await events.next())[1]["status"] == "queued"
+        assert (await events.next())[0] == "health"
         await sync_to_async(lifecycle.transition)(task, Status.CANCELLED)
         assert (await events.next())[1]["status"] == "cancelled"
     finally:

@@ -1,4 +1,6 @@
-"""Server-sent events for one task: its row at each change, its steps in between.
+"""Server-sent events for one task: its row at each change, its steps and small pictures in between, and what is amiss.
+
+One stream tells all that a reader who waits would otherwise ask for again and again.
 
 An open stream holds no database connection and no thread. Under WSGI, where a stream would hold a whole process, the
 answer is 204 and the caller polls.
@@ -7,6 +9,8 @@ answer is 204 and the caller polls.
 from __future__ import annotations
 
 import asyncio
+import base64
+import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator
@@ -21,7 +25,7 @@ from django.utils.translation import get_language, override
 from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
 
-from cms_ai_images import conf, progress, services
+from cms_ai_images import conf, health, progress, services
 from cms_ai_images.api.problems import problem_response
 from cms_ai_images.api.serializers import task_json, tasks_for_display
 from cms_ai_images.connections import get_async_redis
@@ -41,35 +45,53 @@ async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
         return HttpResponse(status=204)
     language = get_language() or "en"
     try:
-        pool, task = await sync_to_async(_snapshot)(request, uuid, language)
+        snapshot = await sync_to_async(_snapshot)(request, uuid, language)
     except AIImagesError as error:
         return problem_response(error)
-    stream = _stream(request, uuid, language, pool, task)
+    stream = _stream(request, uuid, language, snapshot)
     response = StreamingHttpResponse(stream, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _stream(
-    request: HttpRequest, uuid: UUID, language: str, pool: str, task: dict[str, Any]
-) -> AsyncIterator[bytes]:
-    yield _event("task", task)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What is told of a task: its pool, its JSON and the state of the workers that draw it."""
+
+    pool: str
+    task: dict[str, Any]
+    health: dict[str, Any]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.task["status"] in Status.final()
+
+
+async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot) -> AsyncIterator[bytes]:
+    yield _event("task", now.task)
+    if not now.is_final:
+        yield _event("health", now.health)
     until = time.monotonic() + conf.get("EVENTS_MAX_SECONDS")
-    notices = Notices(pool, uuid)
+    notices = Notices(now.pool, uuid)
     try:
-        while task["status"] not in Status.final() and time.monotonic() < until:
+        while not now.is_final and time.monotonic() < until:
             notice = await notices.next()
             if notice and notice["event"] == "progress":
                 notice.pop("event")
                 yield _event("progress", notice)
+                if previews := await notices.previews(notice["previews"]):
+                    yield _event("previews", {"step": notice["step"], "images": previews})
                 continue
+            before = now
             try:
-                _pool, fresh = await sync_to_async(_snapshot)(request, uuid, language)
+                now = await sync_to_async(_snapshot)(request, uuid, language)
             except AIImagesError:
                 return  # deleted, or no longer the caller's
-            yield _event("task", fresh) if fresh != task else b": still here\n\n"
-            task = fresh
+            yield _event("task", now.task) if now.task != before.task else b": still here\n\n"
+            if now.health["status"] != before.health["status"] and not now.is_final:
+                yield _event("health", now.health)
     finally:
         await notices.close()
 
@@ -80,8 +102,10 @@ class Notices:
     def __init__(self, pool: str, uuid: UUID) -> None:
         self._redis = get_async_redis(pool)
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        self._uuid = uuid
         self._channel = progress.channel(uuid)
         self._subscribed = False
+        self._due = 0.0
 
     async def next(self) -> dict[str, Any] | None:
         """The next notice; `None` when it is time to read the row."""
@@ -89,16 +113,24 @@ class Notices:
             if not self._subscribed:
                 await self._pubsub.subscribe(self._channel)
                 self._subscribed = True
+                self._due = time.monotonic() + REFRESH_SECONDS
                 return None  # whatever happened before the subscription is in the row
-            until = time.monotonic() + REFRESH_SECONDS
-            while (left := until - time.monotonic()) > 0:
+            while (left := self._due - time.monotonic()) > 0:
                 if message := await self._pubsub.get_message(timeout=left):
                     notice: dict[str, Any] = json.loads(message["data"])
                     return notice
         except RedisError:
             self._subscribed = False
             await asyncio.sleep(WITHOUT_REDIS_SECONDS)
+        self._due = time.monotonic() + REFRESH_SECONDS
         return None
+
+    async def previews(self, count: int) -> list[str]:
+        """The latest small JPEGs in Base64, `count` of them; none where Redis has gone in between."""
+        try:
+            return [base64.b64encode(jpeg).decode() for jpeg in await progress.previews(self._redis, self._uuid, count)]
+        except RedisError:
+            return []
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -106,15 +138,16 @@ class Notices:
         await self._redis.aclose()
 
 
-def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> tuple[str, dict[str, Any]]:
-    """The task's pool and JSON. Leaves no database connection open: hundreds of streams would hold hundreds."""
+def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
+    """All that is told of the task. Leaves no database connection open: hundreds of streams would hold hundreds."""
     try:
         services.check_permission(request.user)
         task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
         if task is None:
             raise NotFound
         with override(language):
-            return task.pool, task_json(task)
+            state = dataclasses.asdict(health.check(task.pool))
+            return Snapshot(pool=task.pool, task=task_json(task), health=state)
     finally:
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:

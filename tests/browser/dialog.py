@@ -27,14 +27,14 @@ class Dialog:
         """Ask for pictures."""
         self.prompt.fill(prompt)
         self.advanced()
-        self.root.get_by_label("Model").select_option(label=model)
+        self.model.select_option(label=model)
         self.root.get_by_role("radio", name=str(count), exact=True).check()
         self.action("Generate").click()
         return self
 
     def advanced(self) -> Dialog:
         """Open the section of what few people need."""
-        if not self.root.get_by_label("Model").is_visible():
+        if not self.model.is_visible():
             self.root.get_by_text("Advanced").click()
         return self
 
@@ -52,6 +52,14 @@ class Dialog:
     @property
     def prompt(self) -> Locator:
         return self.root.get_by_role("textbox", name="Describe the picture")
+
+    @property
+    def form(self) -> Locator:
+        return self.root.get_by_role("form", name="What to draw")
+
+    @property
+    def model(self) -> Locator:
+        return self.form.get_by_label("Model")
 
     @property
     def seed(self) -> Locator:

@@ -66,7 +66,7 @@ def test_the_progress_is_told_in_words(page: Page) -> None:
     expect(status).to_contain_text("of 12")
     expect(dialog.root.get_by_role("progressbar")).to_be_visible()
     expect(status).to_contain_text("about")
-    expect(dialog.root.locator(".waiting img")).to_have_count(2)
+    expect(dialog.root.locator(".waiting canvas")).to_have_count(2)
     expect(dialog.action("Generate")).to_have_attribute("aria-disabled", "true")
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled. Your description is kept.").first).to_be_visible()
@@ -153,28 +153,49 @@ def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page:
         site.start_worker()
 
 
-def test_while_it_waits_it_watches_whether_pictures_would_be_drawn(site: Site, page: Page) -> None:
+def requests_to_the_api(page: Page) -> list[str]:
+    """All that the page asks from now on, in a list that grows."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/api/v1/" in request.url else None)
-    page.clock.install()
+    return asked
+
+
+def test_while_it_waits_it_is_told_whether_pictures_would_be_drawn(site: Site, page: Page) -> None:
     notice = "No worker is running, so nothing would be drawn"
     dialog = Dialog(page).open().generate(model="Endless model", count=1)
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
-    asked.clear()
+    asked = requests_to_the_api(page)
     site.execute("UPDATE cms_ai_images_worker SET pool = 'elsewhere'")
     try:
-        page.clock.run_for(10_000)
-        expect(dialog.root.get_by_text(notice)).to_have_count(0)
-        page.clock.run_for(10_000)
-        expect(dialog.root.get_by_text(notice)).to_be_visible()
-        health = [url for url in asked if "/health/" in url]
-        assert len(health) == 1, asked
-        assert health[0].endswith("/health/?model=endless")
+        expect(dialog.root.get_by_text(notice)).to_be_visible(timeout=10_000)
+        assert asked == []
     finally:
         site.execute("UPDATE cms_ai_images_worker SET pool = 'images'")
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
     expect(dialog.root.get_by_text(notice)).to_have_count(0)
+
+
+@pytest.mark.parametrize("streams, most", [(True, 1), (False, 12)])
+def test_waiting_asks_little(page: Page, streams: bool, most: int) -> None:
+    """Thirty seconds of one task: one request where there are event streams, twelve at most where there are none."""
+    if not streams:
+        page.route("**/events/", lambda route: route.fulfill(status=204))
+    page.clock.install()
+    dialog = Dialog(page).open()
+    asked = requests_to_the_api(page)
+    with page.expect_response("**/events/"):
+        dialog.generate(model="Endless model", count=1)
+    status = dialog.root.get_by_text("Drawing, step", exact=False).first
+    for _ in range(30):
+        page.clock.run_for(1000)
+        page.evaluate("() => fetch('/admin/jsi18n/')")  # what was asked meanwhile is answered before
+    expect(status).to_be_visible()
+    waiting = asked[1 + next(n for n, url in enumerate(asked) if url.endswith("/tasks/")) :]
+    waiting = [url for url in waiting if "/preferences/" not in url]  # belongs to asking
+    assert 1 <= len(waiting) <= most, waiting
+    dialog.action("Cancel").click()
+    expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
 
 
 def test_an_alert_goes_when_the_worker_is_back(site: Site, page: Page) -> None:
@@ -289,14 +310,14 @@ def test_everything_works_with_the_keyboard_alone(site: Site, page: Page) -> Non
 def test_control_enter_generates_from_anywhere(page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)
-    dialog.root.get_by_label("Model").focus()
+    dialog.model.focus()
     page.keyboard.press("Control+Enter")
     dialog.wait_for_pictures()
 
 
 def test_the_focus_stays_in_the_dialog_when_its_control_goes(page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Quick model").wait_for_pictures()
-    dialog.root.get_by_label("Model").select_option(label="Endless model")
+    dialog.model.select_option(label="Endless model")
     dialog.root.get_by_label("Alternative text").focus()
     page.keyboard.press("Control+Enter")
     expect(dialog.action("Cancel")).to_be_focused()
@@ -305,6 +326,6 @@ def test_the_focus_stays_in_the_dialog_when_its_control_goes(page: Page) -> None
     expect(dialog.action("Generate")).to_be_focused()
     dialog.generate(model="Quick model").wait_for_pictures()
     dialog.pictures.first.focus()
-    dialog.root.get_by_label("Model").evaluate("select => (select.value = 'endless')")
+    dialog.model.evaluate("select => (select.value = 'endless')")
     page.keyboard.press("Control+Enter")
     expect(dialog.action("Cancel")).to_be_focused()

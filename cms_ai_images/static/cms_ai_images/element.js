@@ -68,13 +68,16 @@ export class AIImageDialogElement extends HTMLElement {
     });
     this.round = new Round(this.api, {
       onTask: (task, isNews) => this.#onTask(task, isNews),
-      onProgress: (progress) => this.#onProgress(progress),
+      onProgress: () => this.status.show(this.round),
+      onPreviews: (pictures) => this.gallery.preview(pictures),
+      onHealth: (health) => this.health.tell(health),
       onProblem: (problem) => this.messages.showAlert(problem),
     });
     this.#mountPictures(root, capabilities);
     this.health = new HealthWatch(this.api, {
       model: () => this.#modelSlug,
       isWaiting: () => this.round.isDrawing,
+      isTold: () => this.round.isStreaming,
       onHealth: (health) => this.messages.showHealth(health),
     });
     const key = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
@@ -344,12 +347,6 @@ export class AIImageDialogElement extends HTMLElement {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem; // else the old balance stands until the next time
     }
-  }
-
-  #onProgress(progress) {
-    const urls = this.round.task.preview_urls.slice(0, progress.previews ?? 0);
-    this.gallery.preview(urls.map((url) => `${url}?step=${progress.step}`));
-    this.status.show(this.round);
   }
 
   #onEnd(task) {

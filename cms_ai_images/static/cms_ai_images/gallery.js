@@ -55,15 +55,20 @@ export class Gallery {
     this.onChoose(null);
   }
 
-  /** What is being drawn, small and blurred, in the boxes that wait for it. */
-  preview(urls) {
+  /**
+   * What is being drawn, small and blurred, in the boxes that wait for it.
+   * @param {ImageBitmap[]} pictures
+   */
+  preview(pictures) {
     if (this.#images.length) return;
-    urls.forEach((url, index) => {
+    pictures.forEach((picture, index) => {
       const box = this.boxes.children[index];
-      const picture = make("img", { alt: "" });
-      // Shown when it is there, so that the box does not flicker from one to the next.
-      picture.addEventListener("load", () => box?.isConnected && box.replaceChildren(picture));
-      picture.src = url;
+      if (!box) return;
+      const { width, height } = picture;
+      const canvas = box.querySelector("canvas") ?? make("canvas", { width, height });
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      if (!canvas.isConnected) box.replaceChildren(canvas);
+      picture.close();
     });
   }
 

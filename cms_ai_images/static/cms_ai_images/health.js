@@ -14,8 +14,9 @@ export class HealthWatch {
 
   /**
    * @param {import("./api.js").ImagesAPI} api
-   * @param {{model: Function, isWaiting: Function, onHealth: Function}} options - `model()` is the slug of the model
-   *   whose workers matter now, or undefined; `isWaiting()` whether somebody waits; `onHealth` is told each answer.
+   * @param {{model: Function, isWaiting: Function, isTold: Function, onHealth: Function}} options - `model()` is the slug
+   *   of the model whose workers matter now, or undefined; `isWaiting()` whether somebody waits; `isTold()` whether a
+   *   stream tells it unasked; `onHealth` is told each answer.
    */
   constructor(api, options) {
     this.#api = api;
@@ -45,7 +46,7 @@ export class HealthWatch {
   /** Ask after a pause, if there is a reason to: `because` says that there is. */
   watch(because = this.#isAmiss || this.#options.isWaiting()) {
     clearTimeout(this.#timer);
-    if (because) this.#timer = setTimeout(() => this.check(), PAUSE);
+    if (because) this.#timer = setTimeout(() => (this.#options.isTold() ? this.watch() : this.check()), PAUSE);
   }
 
   stop() {

@@ -1,10 +1,12 @@
 /**
- * Follows one task until it is over: by server-sent events where the server has them, else by asking.
+ * Follows one task until it is over: by server-sent events where the server has them, else by asking. A stream tells
+ * everything, so that nothing else need be asked meanwhile.
  */
 
-const FIRST_PAUSE = 700;
-const LONGEST_PAUSE = 4000;
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 5000;
 const HIDDEN_PAUSE = 15000;
+const UNHEARD = 4000; // a break that is shorter is not worth telling
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 /** Whether nothing will change the task any more. */
@@ -13,38 +15,71 @@ export const isFinal = (task) => FINAL.has(task.status);
 /**
  * @param {object} task - As the API describes it.
  * @param {import("./api.js").ImagesAPI} api
- * @param {{onTask: Function, onProgress: Function, onProblem: Function}} handlers - `onProblem` is called when asking
- *   makes no sense any more (logged out, task gone); a broken connection only makes the pauses longer.
+ * @param {object} on - Handlers, each told one thing: `onTask(task)`, `onProgress(progress)`,
+ *   `onPreviews(ImageBitmap[])`, `onHealth(health)`, `onStream(isOpen)`, `onConnection(isThere)` and `onProblem(problem)`
+ *   when asking makes no sense any more (logged out, task gone); a broken connection only makes the pauses longer.
  * @returns {Function} Stops following.
  */
-export function follow(task, api, { onTask, onProgress, onProblem }) {
+export function follow(task, api, on) {
   let stopped = false;
   let source = null;
   let timer = 0;
+  let lostTimer = 0;
   let pause = FIRST_PAUSE;
 
   function stop() {
+    if (stopped) return;
     stopped = true;
     source?.close();
     clearTimeout(timer);
+    clearTimeout(lostTimer);
     document.removeEventListener("visibilitychange", onVisibility);
+    window.removeEventListener("online", hurry);
+    on.onStream(false);
   }
 
   function tell(latest) {
     if (stopped) return;
     if (isFinal(latest)) stop();
-    onTask(latest);
+    on.onTask(latest);
+  }
+
+  function connected() {
+    clearTimeout(lostTimer);
+    lostTimer = 0;
+    on.onConnection(true);
+  }
+
+  function disconnected() {
+    lostTimer ||= setTimeout(() => on.onConnection(false), UNHEARD);
   }
 
   function listen() {
     source = new EventSource(task.events_url);
-    source.addEventListener("task", (event) => tell(JSON.parse(event.data)));
-    source.addEventListener("progress", (event) => {
-      if (!stopped) onProgress(JSON.parse(event.data));
+    const listen = (name, act) =>
+      source.addEventListener(name, (event) => {
+        if (!stopped) act(JSON.parse(event.data));
+      });
+    listen("task", tell);
+    listen("progress", on.onProgress);
+    listen("health", on.onHealth);
+    listen("previews", async ({ images }) => {
+      const pictures = await Promise.all(images.map(decoded));
+      if (!stopped) on.onPreviews(pictures);
     });
-    // The browser mends a broken stream by itself; a refused one (204 under WSGI, an error status) stays closed.
+    source.addEventListener("open", () => {
+      on.onStream(true);
+      connected();
+    });
     source.addEventListener("error", () => {
-      if (!stopped && source.readyState === EventSource.CLOSED) schedule();
+      if (stopped) return;
+      // The browser mends a broken stream by itself; a refused one (204 under WSGI, an error status) stays closed.
+      if (source.readyState !== EventSource.CLOSED) {
+        disconnected();
+        return;
+      }
+      on.onStream(false);
+      schedule();
     });
   }
 
@@ -55,28 +90,44 @@ export function follow(task, api, { onTask, onProgress, onProblem }) {
 
   async function ask() {
     try {
-      tell(await api.task(task.id));
-      pause = Math.min(pause * 1.3, LONGEST_PAUSE);
+      const latest = await api.task(task.id);
+      if (stopped) return;
+      connected();
+      tell(latest);
+      pause = Math.min(pause * 1.4, LONGEST_PAUSE);
     } catch (problem) {
       if (stopped) return;
       if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
         stop();
-        onProblem(problem);
+        on.onProblem(problem);
         return;
       }
-      pause = Math.min(pause * 2, LONGEST_PAUSE * 2);
+      if (problem.code === "network" || problem.status >= 500) disconnected();
+      pause = Math.max(Math.min(pause * 2, LONGEST_PAUSE * 2), problem.retryAfter * 1000);
     }
     if (!stopped) schedule();
   }
 
-  function onVisibility() {
-    if (document.hidden || stopped || source?.readyState !== EventSource.CLOSED) return;
+  /** Ask now: the page is looked at again, or the network is back. */
+  function hurry() {
+    if (stopped || source.readyState !== EventSource.CLOSED) return;
     pause = FIRST_PAUSE;
     clearTimeout(timer);
     ask();
   }
 
+  function onVisibility() {
+    if (!document.hidden) hurry();
+  }
+
   document.addEventListener("visibilitychange", onVisibility);
+  window.addEventListener("online", hurry);
   listen();
   return stop;
 }
+
+/** Drawn, not linked to: a strict policy for pictures (`img-src`) has nothing against it. */
+const decoded = (base64) => {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+};

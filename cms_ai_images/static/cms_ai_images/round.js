@@ -4,14 +4,17 @@ import { follow, isFinal } from "./live.js";
 export class Round {
   task = null;
   progress = null;
+  isStreaming = false; // a stream tells everything: nothing need be asked
+  isConnected = true;
   #api;
   #on;
   #unfollow = () => {};
 
   /**
    * @param {import("./api.js").ImagesAPI} api
-   * @param {{onTask: Function, onProgress: Function, onProblem: Function}} on - `onTask(task, isNews)`: `isNews` when it
-   *   is another task or in another state than the last one told.
+   * @param {{onTask: Function, onProgress: Function, onPreviews: Function, onHealth: Function, onProblem: Function}} on -
+   *   `onTask(task, isNews)`: `isNews` when it is another task or in another state than the last one told; the others as
+   *   in live.js.
    */
   constructor(api, on) {
     this.#api = api;
@@ -26,13 +29,21 @@ export class Round {
   show(task, live) {
     this.stop();
     this.progress = null;
+    this.isConnected = true;
     this.#tell(task);
     if (!this.isDrawing || !live) return;
     this.#unfollow = follow(task, this.#api, {
       onTask: (latest) => this.#tell(latest),
       onProgress: (progress) => {
         this.progress = progress;
-        this.#on.onProgress(progress);
+        this.#on.onProgress();
+      },
+      onPreviews: this.#on.onPreviews,
+      onHealth: this.#on.onHealth,
+      onStream: (isOpen) => (this.isStreaming = isOpen),
+      onConnection: (isThere) => {
+        this.isConnected = isThere;
+        this.#on.onProgress();
       },
       onProblem: this.#on.onProblem,
     });

@@ -69,9 +69,14 @@ export class Status {
   }
 
   /** What the shown task is doing. What was said last stands when it does nothing any more. */
-  show({ task, progress, isDrawing }) {
+  show({ task, progress, isDrawing, isConnected }) {
     this.#bar.hidden = !isDrawing;
     if (!isDrawing) return;
+    if (!isConnected) {
+      this.#bar.removeAttribute("value");
+      this.say({ kind: "unconnected", text: this.#texts.get("unconnected") });
+      return;
+    }
     const current = task.status === "running" ? progress : null;
     if (current?.step) Object.assign(this.#bar, { max: current.total, value: current.step });
     else this.#bar.removeAttribute("value");
