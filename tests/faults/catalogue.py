@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.utils.text import slugify
 
 from cms_ai_images import queue
 from cms_ai_images.types import Priority, Status
+from cms_ai_images.worker.watchdog import RESTART
 from tests.factories import make_model
 from tests.services import child_environment
 
@@ -20,20 +23,24 @@ from . import traps
 from .day import Day
 from .site import PRICES
 
-HANG = 5.5
-"""Seconds of a hanging call: longer than the deadlines of the settings."""
+HANG = 5.0
+"""Seconds of a hanging call: longer than the deadlines of the settings, and too short for a worker to give up on it."""
+LEAVE_SECONDS = 20
+"""How long a worker that hangs may take to end, at most."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`database` names the one it needs. A `slow` one takes more than ten seconds; a `rare` one half a minute, so that
-    it happens once. After one that `costs_nothing` everything that nobody cancelled must succeed."""
+    """`database` names the one it needs. A `slow` one takes about ten seconds; a `rare` one half a minute, so that
+    it happens less often; one that happens `alone` is none of several at once. After one that `costs_nothing`
+    everything that nobody cancelled must succeed."""
 
     name: str
     happen: Callable[[Day], None]
     database: str = ""
     slow: bool = False
     rare: bool = False
+    alone: bool = False
     costs_nothing: bool = True
 
 
@@ -256,17 +263,57 @@ def device_hangs(day: Day) -> None:
     day.hangs_until += HANG
 
 
+@fault("call to the device never returns", slow=True, alone=True)
+def device_is_dead(day: Day) -> None:
+    traps.lay("device", "dead")
+    day.ask_some(1, 3)
+    _must_leave(day, "device", RESTART)
+
+
+@fault("worker told to stop in a call that never returns", slow=True, alone=True)
+def worker_told_to_stop_in_a_dead_call(day: Day) -> None:
+    place = day.rng.choice(["device", "load", "drafts"])
+    if place == "load":
+        day.site.workers.kill_all()  # the others have loaded it
+        day.site.workers.ensure(1)
+    traps.lay(place, "hang_before" if place == "drafts" else "dead", seconds=60)
+    day.ask_some(1, 3)
+    _must_leave(day, place, 0, signal.SIGTERM)
+
+
+@fault("device lost", alone=True)
+def device_lost(day: Day) -> None:
+    traps.lay("device", "lost")
+    day.ask_some()
+    _must_leave(day, "device", RESTART)
+
+
+def _must_leave(day: Day, place: str, status: int, number: int | None = None) -> None:
+    """Wait for the process that is in a trap to end by itself, after a signal where one is given."""
+    pid = traps.victim(place)
+    if pid is None:
+        day.problems.append(("a trap is walked into", "nobody came"))
+        return
+    if number is not None:
+        os.kill(pid, number)
+    ended = day.site.workers.left(pid, LEAVE_SECONDS)
+    if ended != status:
+        day.problems.append(("a worker that hangs leaves in time", f"exit status {ended} instead of {status}"))
+
+
 @fault("weights damaged on disk", rare=True, costs_nothing=False)
 def weights_damaged(day: Day) -> None:
     folder = settings.VAR / "damaged"
-    build = "import sys; from pathlib import Path; from tests.tiny_pipelines import build_stable_diffusion as build;"
-    subprocess.run(
-        [sys.executable, "-c", f"{build} build(Path(sys.argv[1]))", str(folder)], env=child_environment(), check=True
-    )
-    weights = next(path for path in Path(folder).rglob("*.safetensors") if path.parent.name == "unet")
-    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
-    make_model("damaged", backend="diffusers", source=str(folder), prices=PRICES)
-    task = day.ask("damaged", num_images=1)
+    if not folder.exists():
+        build = (
+            "import sys; from pathlib import Path; from tests.tiny_pipelines import build_stable_diffusion as build;"
+        )
+        line = [sys.executable, "-c", f"{build} build(Path(sys.argv[1]))", str(folder)]
+        subprocess.run(line, env=child_environment(), check=True)
+        weights = next(path for path in folder.rglob("*.safetensors") if path.parent.name == "unet")
+        weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    model = make_model(slugify(f"damaged on {day.name}"), backend="diffusers", source=str(folder), prices=PRICES)
+    task = day.ask(model.slug, num_images=1)
     others = day.ask_some(model="plain")
     day.settle()
     for expected, one in [(Status.FAILED, task), *((Status.SUCCEEDED, other) for other in others)]:
@@ -278,7 +325,11 @@ def weights_damaged(day: Day) -> None:
 @fault("several at once", slow=True, costs_nothing=False)
 def several(day: Day) -> None:
     here = "sqlite" if day.site.database is None else "postgresql"
-    simple = [each for each in FAULTS if not each.rare and each.happen is not several and each.database in ("", here)]
+    simple = [
+        each
+        for each in FAULTS
+        if not (each.rare or each.alone) and each.happen is not several and each.database in ("", here)
+    ]
     for each in day.rng.sample(simple, 3):
         day.site.workers.ensure(1)
         each.happen(day)

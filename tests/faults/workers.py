@@ -80,6 +80,17 @@ class Workers:
         self.processes.remove(process)
         return status
 
+    def left(self, pid: int, seconds: float) -> int | None:
+        """The exit status of a process that is expected to end; `None` when it did not, and it is killed."""
+        process = next(process for process in self.processes if process.pid == pid)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill(process)
+            return None
+        self.processes.remove(process)
+        return status
+
     def freeze(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         """All of its threads stand still for a while; then it goes on as if nothing had happened."""
         os.kill(process.pid, signal.SIGSTOP)
