@@ -76,6 +76,11 @@ export class ImagesAPI {
     return (await this.#get(`tasks/?${query}`)).results;
   }
 
+  /** A page of all tasks: {results, next}. @param {object} query - As `GET tasks/` takes it. */
+  history(query) {
+    return this.#get(`tasks/?${new URLSearchParams(query)}`);
+  }
+
   task(id) {
     return this.#get(`tasks/${id}/`);
   }
