@@ -94,7 +94,7 @@ async def previews(client: AsyncRedis, uuid: UUID, count: int) -> list[bytes]:
     if not count:
         return []
     found = await client.hmget(_preview_key(uuid), [str(index) for index in range(count)])
-    return [preview for preview in found if preview]
+    return [preview for preview in found if isinstance(preview, bytes)]
 
 
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:

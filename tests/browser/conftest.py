@@ -131,3 +131,5 @@ def article(site: Site) -> Iterator[int]:
     )
     yield key
     site.execute("UPDATE cms_ai_images_generationtask SET cancel_requested_at = '2026-01-01' WHERE status = 'running'")
+    site.execute("DELETE FROM cms_ai_images_userpreference_favourite_presets")
+    site.execute("DELETE FROM cms_ai_images_userpreference")  # the next test begins as if nobody had chosen anything

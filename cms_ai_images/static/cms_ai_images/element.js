@@ -86,6 +86,7 @@ export class AIImageDialogElement extends HTMLElement {
     this.review.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#insert()));
     this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
     this.dialog.addEventListener("cancel", (event) => this.#onEscape(event));
+    window.addEventListener("focus", () => this.#onReturn());
   }
 
   #mountPictures(root, capabilities) {
@@ -163,6 +164,11 @@ export class AIImageDialogElement extends HTMLElement {
     event.preventDefault();
     if (this.view === "history") this.#showView(this.#viewOfState);
     else this.#back();
+  }
+
+  /** Back from another tab, perhaps from logging in there. */
+  #onReturn() {
+    if (this.dialog.open && this.messages.needsLogin) this.#ready = this.#refresh();
   }
 
   #onSubmit(event, act) {
@@ -324,6 +330,7 @@ export class AIImageDialogElement extends HTMLElement {
     const hadPictures = (state === "choosing" || state === "reviewing") && this.round.task.id !== task.id;
     if (hadPictures) this.#earlier = { task: this.round.task, image: this.gallery.chosen };
     this.#failed = null;
+    if (!isFinal(task)) this.#over.delete(task.id); // it is tried again
     this.round.show(task, this.dialog.open);
     if (this.round.isDrawing) this.health.watch();
   }

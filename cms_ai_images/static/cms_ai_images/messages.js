@@ -11,11 +11,17 @@ export class Messages {
   #texts;
   #alertCode = "";
   #noticeStatus = "";
+  #timer = 0;
 
   constructor(root, texts) {
     this.notice = part(root, "notice");
     this.alert = part(root, "alert");
     this.#texts = texts;
+  }
+
+  /** Whether the author has to log in, which happens in another tab. */
+  get needsLogin() {
+    return this.#alertCode === "not_logged_in";
   }
 
   /** @param {{status: string, detail: string}} health */
@@ -31,6 +37,7 @@ export class Messages {
   /** Say what `problem` says, or `errors` in its place where they belong to no field; nothing for null. */
   showAlert(problem, errors = []) {
     this.#alertCode = problem?.code ?? "";
+    clearTimeout(this.#timer);
     if (!problem) {
       this.alert.replaceChildren();
       return;
@@ -43,7 +50,17 @@ export class Messages {
       const link = make("a", { href: location.href, target: "_blank", rel: "noopener" }, this.#texts.get("log_in"));
       message.append(" ", link);
     }
+    if (problem.retryAfter) {
+      message.append(" ", this.#whenAgain(problem.retryAfter));
+      this.#timer = setTimeout(() => this.showAlert(null), problem.retryAfter * 1000);
+    }
     this.alert.replaceChildren(message);
     if (code === this.#noticeStatus) this.showHealth({ status: code });
+  }
+  /** When a limit lifts: the time of day, for a countdown would be read out again and again. */
+  #whenAgain(seconds) {
+    const time = new Date(Date.now() + seconds * 1000);
+    const style = { hour: "numeric", minute: "2-digit", second: seconds < 120 ? "2-digit" : undefined };
+    return this.#texts.get("again_at", { time: time.toLocaleTimeString(this.alert.closest("dialog").lang, style) });
   }
 }
