@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
 from django.conf import settings
 
-from cms_ai_images.models import Worker
+from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Status
 from cms_ai_images.worker.watchdog import RESTART
 
@@ -44,8 +46,8 @@ def test_a_model_that_cannot_be_loaded_is_no_reason_not_to_work():
     make_model("broken", backend="diffusers", source="/nowhere")
     good = make_model("good")
     with worker("--models", "broken", "good"):
-        task = ask(good)
-        wait_for(lambda: type(task).objects.get().status == Status.SUCCEEDED)
+        ask(good)
+        wait_for(lambda: GenerationTask.objects.get().status == Status.SUCCEEDED)
     assert Worker.objects.get().loaded_models == ["good"]
 
 
@@ -83,3 +85,43 @@ def test_a_device_that_is_lost_while_models_are_loaded_asks_for_one_too():
     with worker("--models", model.slug) as process:
         assert process.wait(40) == RESTART
     assert not Worker.objects.alive().exists()
+
+
+class TestPool:
+    """Several workers under RQ's worker pool."""
+
+    def test_a_dead_worker_is_replaced_and_all_stop_together(self):
+        model = make_model(options={"step_seconds": 0.05})
+        with worker("--workers", "2") as pool:
+            wait_for(lambda: Worker.objects.alive().count() == 2)
+            first, second = Worker.objects.alive()
+            assert pool.pid not in (first.pid, second.pid)
+            os.kill(first.pid, signal.SIGKILL)
+            wait_for(lambda: Worker.objects.exclude(pk__in=[first.pk, second.pk]).exists())
+            for _ in range(4):
+                ask(model, steps=10)
+            wait_for(lambda: GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 4)
+            assert len(set(GenerationTask.objects.values_list("worker", flat=True))) == 2
+            pool.terminate()
+            assert pool.wait(20) == 0
+        assert not Worker.objects.filter(stopped_at=None).exclude(pk=first.pk).exists()
+
+    def test_burst_ends_when_the_queues_are_empty(self):
+        model = make_model()
+        tasks = [ask(model) for _ in range(3)]
+        with worker("--workers", "2", "--burst") as pool:
+            assert pool.wait(40) == 0
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == len(tasks)
+
+    def test_each_has_a_device_of_its_own(self):
+        done = run("--device", "6,7", "--burst")
+        assert done.returncode == 1
+        assert "GPU “6”" in done.stderr
+        assert "GPU “7”" in done.stderr
+
+    def test_a_killed_pool_leaves_nobody_behind(self):
+        make_model()
+        with worker("--workers", "2") as pool:
+            wait_for(lambda: Worker.objects.alive().count() == 2)
+            pool.kill()
+            wait_for(lambda: not Worker.objects.filter(stopped_at=None).exists())

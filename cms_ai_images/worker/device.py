@@ -17,5 +17,5 @@ def use_device(number: str | None) -> None:
     if number is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = number  # read when torch first looks for GPUs, which is later
     if wanted_gpu():
-        require_libraries()
+        require_libraries(["torch"])
         choose_device()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 
 from cms_ai_images.exceptions import BackendNotInstalled
@@ -16,11 +17,11 @@ that it waits for: a small picture took 40 s on two loaded cores, and takes 1 s 
 stays."""
 
 
-def require_libraries() -> None:
-    """Import what the extra `worker` installs. Raises `BackendNotInstalled` for the first one that cannot be."""
+def require_libraries(libraries: Sequence[str] = LIBRARIES) -> None:
+    """Import what the extra `worker` installs, or some of it. Raises `BackendNotInstalled` for the first one that cannot be."""
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)  # read once, when torch loads its OpenMP library
-    for library in LIBRARIES:
+    for library in libraries:
         try:
             import_module(library)
         except ImportError as error:

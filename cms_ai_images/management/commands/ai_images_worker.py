@@ -1,19 +1,22 @@
-"""Start a worker: one process for each GPU."""
+"""Start a worker, or several: one process for each GPU."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.models import GenerationModel
 from cms_ai_images.worker.device import use_device
+from cms_ai_images.worker.pool import DevicePool
 from cms_ai_images.worker.rq_worker import serve
+from cms_ai_images.worker.watchdog import RESTART
 
 
 class Command(BaseCommand):
-    help = "Draws the queued pictures of one pool until it is stopped. Run one for each GPU."
+    help = "Draws the queued pictures of one pool until it is stopped, with one process for each GPU."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--pool", default="images", help="The pool whose queues it serves (default: %(default)s).")
@@ -21,19 +24,41 @@ class Command(BaseCommand):
             "--models", nargs="*", default=[], metavar="SLUG", help="Models to load before the first task."
         )
         parser.add_argument(
-            "--device", metavar="N", help="The number of the GPU to use, as CUDA counts them (default: the first one)."
+            "--device",
+            metavar="N,...",
+            help="The numbers of the GPUs, as CUDA counts them, with a worker for each (default: the first one).",
+        )
+        parser.add_argument(
+            "--workers", type=int, default=1, metavar="N", help="How many workers for each GPU (default: %(default)s)."
         )
         parser.add_argument("--burst", action="store_true", help="Stop when the queues are empty.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check_models(options["models"], options["pool"])
+        if options["workers"] < 1:
+            raise CommandError("--workers must be 1 or more.")
+        devices = options["device"].split(",") if options["device"] else [None]
+        devices *= options["workers"]
+        work = self._work_together if len(devices) > 1 else self._work
+        work(devices, options["pool"], options["models"], options["burst"])
+
+    def _work(self, devices: list[str | None], pool: str, models: list[str], burst: bool) -> None:
         try:
-            use_device(options["device"])
+            use_device(devices[0])
         except AIImagesError as error:
             raise CommandError(f"{error} ({error.code})") from error
-        self.stdout.write(f"Working on pool {options['pool']}.")
-        if serve(options["pool"], burst=options["burst"], preload=options["models"]):
-            raise CommandError("The device is lost; the work was handed back. Start this worker anew.", returncode=75)
+        self.stdout.write(f"Working on pool {pool}.")
+        if serve(pool, burst=burst, preload=models):
+            message = "The device is lost; the work was handed back. Start this worker anew."
+            raise CommandError(message, returncode=RESTART)
+
+    def _work_together(self, devices: list[str | None], pool: str, models: list[str], burst: bool) -> None:
+        self.stdout.write(f"Working on pool {pool} with {len(devices)} processes.")
+        connections.close_all()  # this process only watches the others
+        together = DevicePool(pool, devices, models)
+        together.start(burst=burst, logging_level="WARNING")
+        if burst and together.status_of_failed:
+            raise CommandError("Not every worker ended well.", returncode=together.status_of_failed)
 
     def _check_models(self, slugs: list[str], pool: str) -> None:
         known = set(GenerationModel.objects.filter(enabled=True, pool=pool).values_list("slug", flat=True))
