@@ -29,6 +29,13 @@ def test_a_size_is_called_by_its_usual_ratio(page: Page) -> None:
     assert evaluate(page, "ratio.js", "x.map((size) => m.ratioName(...size))", sizes) == names
 
 
+def test_pictures_are_large_and_stand_in_whole_rows(page: Page) -> None:
+    wide = {"width": 640, "height": 500, "gap": 12}
+    phone = {"width": 358, "height": 460, "gap": 12}
+    cases = [[1, 1, wide], [2, 1.5, wide], [2, 0.67, wide], [4, 1, wide], [9, 1, wide], [4, 1.75, phone], [2, 1.5, phone]]
+    assert evaluate(page, "layout.js", "x.map((grid) => m.columnsFor(...grid))", cases) == [1, 1, 2, 2, 3, 2, 1]
+
+
 def test_a_prompt_is_as_long_as_the_server_says(page: Page) -> None:
     prompts = ["", "  a fox \n", "a\nb\tc", "\U0001f98a fox", "cafe\u0301", "a\x00\x7fb", "\U0001f469\u200d\U0001f3a8"]
     assert evaluate(page, "compose.js", "x.map(m.promptLength)", prompts) == [len(clean_text(p)) for p in prompts]

@@ -111,7 +111,7 @@ def test_the_focal_point_is_set_by_arrow_keys_and_told_in_two_values(site: Site,
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
     across = field(dialog, "Focal point, from the left")
     down = field(dialog, "Focal point, from the top")
-    expect(dialog.root.get_by_text("in the centre")).to_be_visible()
+    expect(dialog.root.get_by_text("In the centre")).to_be_visible()
     across.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Shift+ArrowLeft")
@@ -155,12 +155,12 @@ def open_with(page: Page, **capabilities: bool) -> Dialog:
 def test_alignment_and_figure_are_offered_where_the_editor_can(page: Page) -> None:
     dialog = open_with(page, figure=True, align=True).generate(count=1).wait_for_pictures().use()
     alignment = dialog.root.get_by_role("group", name="Alignment")
-    kind = dialog.root.get_by_role("group", name="In the text as")
+    kind = dialog.root.get_by_role("group", name="In the text")
     expect(alignment.get_by_role("radio", name="None")).to_be_checked()
     expect(kind.get_by_role("radio", name="Picture alone")).to_be_checked()
     assert violations(page) == []
     field(dialog, "Caption").fill("Dawn")  # a caption needs a figure
-    expect(kind.get_by_role("radio", name="Figure with caption")).to_be_checked()
+    expect(kind.get_by_role("radio", name="With caption")).to_be_checked()
     alignment.get_by_role("radio", name="Right").check()
     field(dialog, "Credit line").fill("Ada")
     dialog.action("Insert").click()
@@ -173,7 +173,7 @@ def test_alignment_and_figure_are_offered_where_the_editor_can(page: Page) -> No
 def test_where_the_editor_can_neither_they_are_not_offered(page: Page) -> None:
     dialog = open_with(page).generate(count=1).wait_for_pictures().use()
     expect(dialog.root.get_by_role("group", name="Alignment")).to_be_hidden()
-    expect(dialog.root.get_by_role("group", name="In the text as")).to_be_hidden()
+    expect(dialog.root.get_by_role("group", name="In the text")).to_be_hidden()
     field(dialog, "Caption").fill("Dawn")
     dialog.action("Insert").click()
     expect(dialog.root).to_be_hidden()

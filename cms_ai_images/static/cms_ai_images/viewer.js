@@ -46,7 +46,7 @@ export class Viewer {
     setText(this.title, this.#texts.get(isPair ? "viewer_compare" : "viewer_large"));
     setText(this.prompt, task.prompt);
     setText(this.settings, settingsOf(shown[0], task, this.#texts));
-    this.dialog.classList.toggle("pair", isPair);
+    this.dialog.dataset.sides = shown.length;
     this.#sides = shown.map((image) => ({ image, element: this.sideTemplate.content.firstElementChild.cloneNode(true) }));
     this.#sides.forEach((side, index) => this.#show(side, shown[index]));
     this.stage.replaceChildren(...this.#sides.map(({ element }) => element));
