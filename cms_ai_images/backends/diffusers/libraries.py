@@ -18,7 +18,7 @@ stays."""
 
 
 def require_libraries(libraries: Sequence[str] = LIBRARIES) -> None:
-    """Import what the extra `worker` installs, or some of it. Raises `BackendNotInstalled` for the first one that cannot be."""
+    """Import what the extra `worker` brings, or some of it. Raises `BackendNotInstalled` for the first that fails."""
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)  # read once, when torch loads its OpenMP library
     for library in libraries:
