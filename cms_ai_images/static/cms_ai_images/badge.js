@@ -2,6 +2,7 @@
  * How many tasks have pictures that nobody has looked at yet, as a number on the buttons that open the dialog. One
  * request when the page is there; then only while something is being drawn, and seldom while nobody looks at the page.
  */
+const START = 400; // until then a page has made its editors, so that one question is enough for all
 const PAUSE = 5000;
 const HIDDEN_PAUSE = 30000;
 
@@ -21,7 +22,7 @@ class Badges {
     const query = origin ? `?${new URLSearchParams({ origin: `${origin.label}:${origin.object_id}` })}` : "";
     const places = this.#places.get(url + query) ?? [];
     this.#places.set(url + query, [...places, { button, field: origin?.field, label, text }]);
-    this.#schedule(0);
+    this.#schedule(START);
   }
 
   /** While the dialog is open it knows better. */
