@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.core.files.base import ContentFile
 from django.db import transaction
@@ -62,6 +63,10 @@ def seed(model_folder: Path) -> None:
     seed_people()
     seed_presets()
     seed_articles()
+    if apps.is_installed("cms"):
+        from project.cms_pages import seed_pages
+
+        seed_pages()
 
 
 def seed_model(folder: Path) -> None:

