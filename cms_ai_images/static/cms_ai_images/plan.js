@@ -16,6 +16,6 @@ export function planOf({ presets, models }, chosen) {
   const parameters = preset?.parameters ?? {};
   const { width, height } = parameters;
   const size = width && height ? [width, height] : (model?.sizes[0] ?? [1, 1]);
-  const value = (name) => parameters[name] ?? model?.default_parameters[name];
+  const value = (name) => (name === "model" ? model?.slug : parameters[name]) ?? model?.default_parameters[name];
   return { preset, usual, model, size, isLocked, value };
 }

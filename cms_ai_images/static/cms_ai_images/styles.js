@@ -45,7 +45,7 @@ export class Styles {
   }
 
   #card({ slug, name, description, thumbnail_url: url, favourite }, checked) {
-    const picture = make("span", { className: "thumb" });
+    const picture = make("span", { className: "thumb", ariaHidden: "true" });
     if (url) picture.append(make("img", { src: url, alt: "", loading: "lazy" }));
     else if (slug) picture.append([...name][0]);
     const label = option({ name: "preset", value: slug, className: "pick", checked, title: description }, picture, name);
