@@ -69,7 +69,8 @@ def of(user: Any) -> Preferences:
     row = UserPreference.objects.filter(user=user).first()
     if row is None:
         return Preferences(last={}, favourite_presets=[], favourites=[])
-    return Preferences(last=row.last, favourite_presets=favourite_presets(user), favourites=row.favourites)
+    liked = favourite_presets(user)
+    return Preferences(last=row.last, favourite_presets=liked, favourites=_favourites(row))
 
 
 def favourite_presets(user: Any) -> list[str]:
@@ -101,9 +102,10 @@ def add_favourite(user: Any, name: Any, settings: Any) -> dict[str, Any]:
     favourite = {"id": uuid.uuid4().hex, "name": clean_text(name), "settings": check_settings(settings)}
     with transaction.atomic():
         row = _locked(user)
-        if len(row.favourites) >= MAX_FAVOURITES:
+        kept = _favourites(row)
+        if len(kept) >= MAX_FAVOURITES:
             raise TooManyFavourites(limit=MAX_FAVOURITES)
-        row.favourites = [*row.favourites, favourite]
+        row.favourites = [*kept, favourite]
         row.save(update_fields=["favourites"])
     return favourite
 
@@ -112,11 +114,19 @@ def remove_favourite(user: Any, favourite_id: str) -> None:
     """Forget a named set of settings. Raises `NotFound` when there is none of this id."""
     with transaction.atomic():
         row = _locked(user)
-        kept = [favourite for favourite in row.favourites if favourite["id"] != favourite_id]
-        if len(kept) == len(row.favourites):
+        favourites = _favourites(row)
+        kept = [favourite for favourite in favourites if favourite["id"] != favourite_id]
+        if len(kept) == len(favourites):
             raise NotFound
         row.favourites = kept
         row.save(update_fields=["favourites"])
+
+
+def _favourites(row: UserPreference) -> list[dict[str, Any]]:
+    """Those that are whole: the admin lets anything be written into the column."""
+    if not isinstance(row.favourites, list):
+        return []
+    return [each for each in row.favourites if isinstance(each, dict) and {"id", "name", "settings"} <= set(each)]
 
 
 def check_settings(settings: Any, *, field: str = "settings") -> dict[str, Any]:

@@ -178,6 +178,47 @@ def test_authors_see_their_own_tasks_and_no_others(client_of, author: User, othe
     assert client_of(author).get(url(GenerationTask, "change", theirs.pk)).status_code == 200
 
 
+def test_authors_find_their_tasks_by_style_model_state_and_day(client_of, author: User) -> None:
+    preset = make_preset("pencil")
+    make_preset("draft", published=False)
+    make_model("off", enabled=False)
+    make_task(author, prompt="my pear", preset_version=preset.current_version)
+    make_task(author, make_model("other"), prompt="my plum", status=Status.FAILED)
+    client = client_of(author)
+
+    def found(**query: str) -> list[str]:
+        return [task.prompt for task in client.get(url(GenerationTask, "changelist"), query).context["cl"].result_list]
+
+    assert found() == ["my plum", "my pear"]
+    assert found(style="pencil") == found(model="dummy") == found(status="queued") == found(q="PEAR my") == ["my pear"]
+    assert found(model="other") == found(status__exact="failed") == ["my plum"]
+    assert found(created_at__gte="2000-01-01 00:00:00+00:00", created_at__lt="2000-02-01 00:00:00+00:00") == []
+    filters = client.get(url(GenerationTask, "changelist")).context["cl"].filter_specs
+    offered = {spec.title: [choice for choice, _label in spec.lookup_choices] for spec in filters[2:4]}
+    assert {str(title): choices for title, choices in offered.items()} == {
+        "model": ["dummy", "other"],
+        "style": ["pencil"],
+    }
+
+
+def test_authors_retry_their_own_tasks_in_the_list(client_of, author: User, other_author: User) -> None:
+    make_worker()
+    mine, theirs = (make_task(user, status=Status.FAILED) for user in (author, other_author))
+    assert "1 task was changed." in act(client_of(author), "retry_tasks", mine, theirs).content.decode()
+    statuses = {task.pk: task.status for task in GenerationTask.objects.all()}
+    assert statuses == {mine.pk: Status.QUEUED, theirs.pk: Status.FAILED}
+
+
+def test_a_list_shows_library_files_and_the_readers_own_drafts(client_of, author: User, other_author: User) -> None:
+    mine, theirs, accepted = make_image(author), make_image(other_author), make_image(other_author)
+    library_file = intake.accept(accepted, PictureDetails())
+    author.user_permissions.add(Permission.objects.get(codename="view_all_tasks"))
+    html = client_of(author).get(url(GenerationTask, "changelist")).content.decode()
+    assert f'src="/ai-images/api/v1/images/{mine.uuid}/preview/"' in html
+    assert str(theirs.uuid) not in html
+    assert f'src="{library_file.file.get_thumbnail({"size": (480, 480)}).url}"' in html
+
+
 def test_a_style_that_its_model_cannot_do_is_refused(site: Client) -> None:
     make_model(parameter_limits={"steps": [1, 50]})
     form = {"name": "Slow", "slug": "slow", "position": 0, "parameters": '{"steps": 99}', "locked": "[]"}

@@ -9,15 +9,29 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from cms_ai_images import services
+from cms_ai_images.admin.filters import ModelFilter, StyleFilter
 from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.library.thumbnails import thumbnail_url
 from cms_ai_images.models import GeneratedImage, GenerationTask
+
+THUMBNAILS = 4
+"""Most pictures of a task that its row shows."""
+
+
+def preview_url(image: GeneratedImage, viewer_id: int | None) -> str:
+    """A small picture of what this user may see: library files, and drafts of their own. Empty where there is none."""
+    if image.filer_image is not None:
+        return thumbnail_url(image.filer_image)
+    if image.file and image.task.user_id == viewer_id:
+        return reverse("cms_ai_images:image-preview", args=[image.uuid])
+    return ""
 
 
 def library_link(image: GeneratedImage) -> str:
@@ -66,7 +80,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         "operation",
         "attempt",
     ]
-    list_filter = ["status", "operation", ("model", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["status", "created_at", ModelFilter, StyleFilter, "operation"]
     list_select_related = ["user"]
     search_fields = ["=uuid", f"^user__{USERNAME}", "request__prompt"]
     search_help_text = _("Words of the prompt, a user name, or a task's id.")
@@ -101,7 +115,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GenerationTask]:
         """Authors see their own history, whoever has the permission everybody's."""
-        tasks = super().get_queryset(request)
+        tasks = super().get_queryset(request).prefetch_related("images__filer_image")
         return tasks if services.sees_all(request.user) else tasks.filter(user=request.user.pk)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -119,9 +133,22 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         """The start of the author's words."""
         return Truncator(task.prompt).chars(80)
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """With the pictures that this user may see."""
+
+        @admin.display(description=_("pictures"))
+        def pictures(task: GenerationTask) -> str:
+            sources = [source for image in task.images.all() if (source := preview_url(image, request.user.pk))]
+            markup = '<img src="{}" alt="" height="48" loading="lazy">'
+            return format_html_join(" ", markup, ((source,) for source in sources[:THUMBNAILS])) or "–"
+
+        prompt, *others = self.list_display
+        return [prompt, pictures, *others]
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may only look at tasks is offered no action."""
-        return request.user.has_perm("cms_ai_images.change_generationtask")
+        """Authors may stop and repeat their own tasks, operators anybody's; who may only look is offered no action."""
+        may = request.user.has_perm
+        return may(services.PERMISSION) or may("cms_ai_images.change_generationtask")
 
     @admin.action(description=_("Cancel the selected tasks"), permissions=["operate"])
     def cancel_tasks(self, request: HttpRequest, queryset: QuerySet[GenerationTask]) -> None:

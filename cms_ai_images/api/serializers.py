@@ -6,16 +6,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from easy_thumbnails.exceptions import EasyThumbnailsError
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
 from cms_ai_images.exceptions import by_code, describe
 from cms_ai_images.library import naming
+from cms_ai_images.library.thumbnails import thumbnail_url
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
-
-THUMBNAIL = {"size": (480, 480)}
 
 
 class OriginSerializer(serializers.Serializer):
@@ -155,7 +153,7 @@ def library_json(filer_image: Any) -> dict[str, Any]:
         "filer_id": filer_image.pk,
         "data_cms_src": f"{meta.label_lower}:{filer_image.pk}",
         "url": filer_image.url,
-        "thumbnail_url": _thumbnail_url(filer_image),
+        "thumbnail_url": thumbnail_url(filer_image),
         "name": filer_image.label,
         "alt_text": filer_image.default_alt_text or "",
         "caption": filer_image.default_caption or "",
@@ -164,14 +162,6 @@ def library_json(filer_image: Any) -> dict[str, Any]:
         "height": int(filer_image.height),
         "admin_url": reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[filer_image.pk]),
     }
-
-
-def _thumbnail_url(filer_image: Any) -> str:
-    """A small rendition; the picture itself where none can be made."""
-    try:
-        return str(filer_image.file.get_thumbnail(THUMBNAIL).url)
-    except (EasyThumbnailsError, OSError):
-        return str(filer_image.url)
 
 
 def _preview_urls(task: GenerationTask) -> list[str]:
