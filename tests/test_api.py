@@ -413,7 +413,7 @@ class TestAccepting:
             ({"focal_point": ["nan", 0]}, "focal_point.0"),
             ({"focal_point": "middle"}, "focal_point"),
             ({"folder_id": 2**63}, "folder_id"),
-            ({"folder_id": 999_999}, "folder"),
+            ({"folder_id": 999_999}, "folder_id"),
             ({"alt_text": "x" * 256}, "alt_text"),
             ({"caption": "half a pair \ud83e"}, "caption"),
             ({"decorative": "perhaps"}, "decorative"),
