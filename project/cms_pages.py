@@ -6,6 +6,7 @@ from cms.api import add_plugin, create_page
 from cms.models import PageContent
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
 
 SLUG = "about"
 TEXT = (
@@ -22,6 +23,7 @@ PERMISSIONS = [
 ]
 
 
+@transaction.atomic
 def seed_pages() -> None:
     """The permissions, and the page on a site that has none. Call it after the people are there."""
     group = Group.objects.get(name="Editor")
