@@ -63,7 +63,7 @@ export class Shapes {
       name,
     );
     const pixels = `${width} × ${height}`;
-    if (withPixels && name !== pixels) segment.append(make("span", { className: "pixels" }, pixels));
+    if (withPixels && name !== pixels) segment.append(" ", make("span", { className: "pixels" }, pixels));
     return segment;
   }
 
