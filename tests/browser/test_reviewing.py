@@ -137,6 +137,21 @@ def test_the_focal_point_is_set_by_arrow_keys_and_told_in_two_values(site: Site,
     assert y == 0
 
 
+def test_the_focal_point_is_dragged_by_a_mouse_and_tapped_by_a_finger(open_page: OpenPage, article: int) -> None:
+    page = open_page(f"/admin/articles/article/{article}/change/", has_touch=True)
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
+    picture = dialog.root.get_by_role("img", name="The chosen picture")
+    box = picture.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] * 2)  # not past its edge
+    page.mouse.up()
+    expect(dialog.root.get_by_text("25 % from the left, 100 % from the top")).to_be_visible()
+    picture.tap(position={"x": box["width"] * 3 / 4, "y": box["height"] / 4})
+    expect(dialog.root.get_by_text("75 % from the left, 25 % from the top")).to_be_visible()
+
+
 OPEN = """async ({ url, capabilities }) => {
     const { openAIImageDialog } = await import("/static/cms_ai_images/dialog.js");
     openAIImageDialog({ dialogUrl: url, capabilities }).then((image) => (window.accepted = image));

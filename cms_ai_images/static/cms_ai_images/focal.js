@@ -22,7 +22,8 @@ export class FocalPoint {
     this.#texts = texts;
     this.onChange = onChange;
     this.area.addEventListener("pointerdown", (event) => this.#onPointer(event));
-    this.area.addEventListener("pointermove", (event) => event.buttons && this.#toPointer(event));
+    this.area.addEventListener("pointermove", (event) => this.area.hasPointerCapture(event.pointerId) && this.#to(event));
+    this.area.addEventListener("click", (event) => this.#to(event));
     for (const slider of this.sliders) {
       slider.addEventListener("keydown", (event) => this.#onKey(event));
       slider.addEventListener("input", () => this.#move(this.sliders.map(({ valueAsNumber }) => valueAsNumber / 100)));
@@ -54,15 +55,15 @@ export class FocalPoint {
     this.onChange();
   }
 
+  /** A mouse drags it; a finger only taps, so that it can scroll past the picture. */
   #onPointer(event) {
     if (event.button !== 0) return;
     event.preventDefault(); // else the browser drags the picture itself, and takes the focus away again
-    this.area.setPointerCapture(event.pointerId);
     this.sliders[0].focus({ preventScroll: true, focusVisible: false });
-    this.#toPointer(event);
+    if (event.pointerType !== "touch") this.area.setPointerCapture(event.pointerId);
   }
 
-  #toPointer({ clientX, clientY }) {
+  #to({ clientX, clientY }) {
     const { left, top, width, height } = this.picture.getBoundingClientRect();
     if (width && height) this.#move([(clientX - left) / width, (clientY - top) / height]);
   }

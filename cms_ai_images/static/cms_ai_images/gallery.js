@@ -25,7 +25,7 @@ export class Gallery {
     this.onOpen = onOpen;
     this.boxes.addEventListener("change", () => onChoose(this.chosen));
     this.boxes.addEventListener("keydown", (event) => this.#onKey(event));
-    this.boxes.addEventListener("dblclick", () => this.chosen && onOpen(this.chosen));
+    this.boxes.addEventListener("dblclick", ({ target }) => target.matches("input") && onOpen(this.chosen));
     new ResizeObserver(() => this.#arrange()).observe(this.boxes);
   }
 
