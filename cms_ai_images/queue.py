@@ -53,7 +53,8 @@ def dispatch(task: GenerationTask) -> bool:
             timeout=NO_TIMEOUT,
             result_ttl=RESULT_TTL,
             failure_ttl=FAILURE_TTL,
-            description=describe(task),
+            description=(words := describe(task)),
+            meta={"request": words},  # django-rq's pages show no descriptions
         )
     except RedisError as error:
         logger.warning("Task %s waits in the database until Redis is back: %s", task.uuid, error)
