@@ -16,7 +16,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from cms_ai_images import outcomes, queue
-from cms_ai_images.exceptions import AIImagesError, WorkerLost
+from cms_ai_images.exceptions import AIImagesError, DeadlineExceeded, WorkerLost
 from cms_ai_images.library import intake
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.rounds import Rounds
@@ -81,7 +81,7 @@ def _end_lost_lease(task: GenerationTask) -> bool:
     if task.cancel_requested_at is not None:
         was_lost = outcomes.cancelled(task, fence)
     else:
-        was_lost = outcomes.failed(task, fence, WorkerLost()) is not None
+        was_lost = outcomes.failed(task, fence, _why(task)) is not None
     if was_lost:
         logger.warning("Task %s: its lease ended in attempt %d", task.uuid, task.attempt)
         try:
@@ -89,6 +89,14 @@ def _end_lost_lease(task: GenerationTask) -> bool:
         except RedisError as error:
             logger.warning("The place of job %s is kept until Redis is back: %s", dead_job, error)
     return was_lost
+
+
+def _why(task: GenerationTask) -> AIImagesError:
+    """A lease is extended until the deadline: one that lasted longer was lost by a call that hangs, not by a worker."""
+    deadline, lease = task.deadline_at, task.lease_expires_at
+    if deadline is None or lease is None or lease < deadline or task.started_at is None:
+        return WorkerLost()
+    return DeadlineExceeded(seconds=round((deadline - task.started_at).total_seconds()))
 
 
 def dispatch_forgotten(rounds: Rounds | None = None) -> int:

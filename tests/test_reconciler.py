@@ -55,6 +55,17 @@ def test_a_lost_lease_is_final_after_the_last_attempt(author, settings):
     assert (task.status, task.error_code) == (Status.FAILED, "worker_lost")
 
 
+def test_a_lease_that_lasted_beyond_the_deadline_was_lost_by_a_call_that_hangs(author):
+    task = make_task(author)
+    claim(task)
+    expire_leases()
+    GenerationTask.objects.update(started_at=timezone.now() - 2 * LONG_AGO, deadline_at=timezone.now() - LONG_AGO * 1.1)
+    assert reconciler.end_lost_leases() == 1
+    task.refresh_from_db()
+    assert (task.status, task.failures, task.error_code) == (Status.QUEUED, 1, "deadline_exceeded")
+    assert task.error_params == {"seconds": 540}
+
+
 def test_a_lost_lease_of_an_unwanted_task_is_a_cancellation(author):
     task = make_task(author)
     claim(task)
