@@ -1,7 +1,9 @@
-"""The one page that is not JSON: the fragment that `<ai-image-dialog>` puts into its shadow root."""
+"""What is not JSON: the fragment that `<ai-image-dialog>` puts into its shadow root, its code and its look."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -9,10 +11,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import etag, require_GET
 
-from cms_ai_images import services
+from cms_ai_images import bundle, services
 from cms_ai_images.exceptions import AIImagesError
 
 
@@ -36,3 +39,31 @@ def dialog(request: HttpRequest) -> HttpResponse:
         )
     context["sees_all"] = services.sees_all(request.user)
     return render(request, "cms_ai_images/dialog/dialog.html", context)
+
+
+@login_not_required  # code and colours are nobody's secret
+@require_GET
+@etag(lambda request: bundle.script().etag)
+def script(request: HttpRequest) -> HttpResponse:
+    """The dialog's code."""
+    return _served(request, bundle.script)
+
+
+@login_not_required
+@require_GET
+@etag(lambda request: bundle.style().etag)
+def style(request: HttpRequest) -> HttpResponse:
+    """The dialog's look."""
+    return _served(request, bundle.style)
+
+
+def _served(request: HttpRequest, asset_of: Callable[[], bundle.Asset]) -> HttpResponse:
+    """Compressed where that is understood. Browsers keep it and ask whether it is still the same."""
+    asset = asset_of()
+    is_small = bool(re.search(r"\bgzip\b", request.headers.get("Accept-Encoding", "")))
+    response = HttpResponse(asset.gzipped if is_small else asset.data, content_type=asset.content_type)
+    if is_small:
+        response["Content-Encoding"] = "gzip"
+    response["Cache-Control"] = "no-cache"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    return response

@@ -68,7 +68,7 @@ image.file.storage.delete(old)
 def test_a_figure_survives_saving_twice_and_is_shown_to_readers(open_page: OpenPage, article: int) -> None:
     page = open_page(change_page(article))
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
-    dialog.root.get_by_role("radio", name="Figure with caption").check()
+    dialog.root.get_by_role("radio", name="With caption").check()
     dialog.root.get_by_role("radio", name="Left").check()
     dialog.root.get_by_label("Alternative text").fill("A lighthouse on a cliff")
     dialog.root.get_by_role("textbox", name="Caption").fill("<b>By day</b> & night")

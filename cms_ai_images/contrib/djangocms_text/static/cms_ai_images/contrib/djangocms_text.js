@@ -4,7 +4,6 @@
  */
 import { badges } from "../badge.js";
 import { openAIImageDialog } from "../dialog.js";
-import { pageArticle } from "../page_article.js";
 import { pageOrigin } from "../page_origin.js";
 import { contentFor, registerNodes } from "./djangocms_text_nodes.js";
 
@@ -41,7 +40,8 @@ async function insertImage(editor) {
       unreachableText: settings().ai_images_unreachable_text,
       origin: originOf(editor),
       selection: editor.state.doc.textBetween(from, to, " "),
-      article: pageArticle(editor.options.el, JSON.parse(settings().ai_images_article_fields)),
+      control: editor.options.el,
+      articleFields: JSON.parse(settings().ai_images_article_fields),
       capabilities: { figure: true, align: true },
     });
     // After the selection, never instead of it: the author may have selected the words that describe the picture.

@@ -4,7 +4,6 @@
  */
 import { badges } from "../badge.js";
 import { openAIImageDialog } from "../dialog.js";
-import { pageArticle } from "../page_article.js";
 import { pageOrigin } from "../page_origin.js";
 
 document.addEventListener("click", (event) => {
@@ -25,7 +24,8 @@ async function fill(button) {
     dialogUrl: button.dataset.dialogUrl,
     unreachableText: button.dataset.unreachableText,
     origin: originOf(button),
-    article: pageArticle(button, JSON.parse(button.dataset.articleFields)),
+    control: button,
+    articleFields: JSON.parse(button.dataset.articleFields),
     allowDecorative: false, // the alternative text belongs to the library file here, which other pages may use too
   });
   badges.resume();
