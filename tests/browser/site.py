@@ -56,10 +56,9 @@ class Site:
         """Everything, and wait until it answers."""
         self.valkey.start()
         subprocess.run([sys.executable, "-m", "tests.browser.contents"], env=self.environment, cwd=ROOT, check=True)
-        arguments = ["--port", str(self.port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
-        self._start("web", "-m", "uvicorn", "project.asgi:application", *arguments)
+        self._start_web()
         self.start_worker()
-        wait_until(self._answers, "the site answers")
+        self.wait_for_web()
 
     def stop(self) -> None:
         """Stop what was started and remove the folder."""
@@ -68,6 +67,19 @@ class Site:
         self.valkey.stop()
         self.database.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_web(self) -> None:
+        """The web server, answering before this returns."""
+        self._start_web()
+        self.wait_for_web()
+
+    def stop_web(self) -> None:
+        """Nobody is answered until it is started again; streams end."""
+        self._stop("web")
+
+    def wait_for_web(self) -> None:
+        """Return when pages are answered."""
+        wait_until(self._answers, "the site answers")
 
     def start_worker(self) -> None:
         """A worker, alive before this returns."""
@@ -82,6 +94,10 @@ class Site:
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the site's database from outside."""
         return self.database.query(sql, *parameters)
+
+    def count_tasks(self) -> int:
+        """How many tasks there are."""
+        return int(self.query("SELECT count(*) FROM cms_ai_images_generationtask")[0][0])
 
     def execute(self, sql: str, *parameters: Any) -> None:
         """Change the site's database from outside."""
@@ -102,6 +118,10 @@ class Site:
         database = Postgresql(self.folder / "postgresql")
         self.environment["AI_IMAGES_SITE_DATABASE"] = json.dumps(database.settings)
         return database
+
+    def _start_web(self) -> None:
+        arguments = ["--port", str(self.port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
+        self._start("web", "-m", "uvicorn", "project.asgi:application", *arguments)
 
     def _start(self, name: str, *arguments: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")

@@ -1,4 +1,4 @@
-"""The dialog on good days and bad ones."""
+"""The dialog while it asks, waits and shows; bad days are in test_bad_days.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .axe import violations
 from .conftest import OpenPage
 from .dialog import PROMPT, Dialog
 from .site import Site, wait_until
@@ -18,12 +17,8 @@ def page(open_page: OpenPage, article: int) -> Page:
     return open_page(f"/admin/articles/article/{article}/change/")
 
 
-def count_tasks(site: Site) -> int:
-    return int(site.query("SELECT count(*) FROM cms_ai_images_generationtask")[0][0])
-
-
 def test_an_empty_prompt_is_refused_at_its_field(site: Site, page: Page) -> None:
-    before = count_tasks(site)
+    before = site.count_tasks()
     dialog = Dialog(page).open()
     dialog.action("Generate").click()
     expect(dialog.prompt).to_have_attribute("aria-invalid", "true")
@@ -31,7 +26,7 @@ def test_an_empty_prompt_is_refused_at_its_field(site: Site, page: Page) -> None
     expect(dialog.prompt).to_be_focused()
     dialog.root.get_by_role("button", name="a red fox reading in a library").click()
     expect(dialog.prompt).not_to_have_attribute("aria-invalid", "true")
-    assert count_tasks(site) == before
+    assert site.count_tasks() == before
 
 
 def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
@@ -42,22 +37,6 @@ def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
     dialog.action("Generate").click()
     expect(dialog.seed).to_be_focused()
     expect(dialog.root.get_by_text("Give a whole number")).to_be_in_viewport(ratio=1)
-
-
-def test_what_the_server_refuses_is_shown_at_its_field(page: Page) -> None:
-    dialog = Dialog(page).open().generate("word " * 500)
-    expect(dialog.prompt).to_have_attribute("aria-invalid", "true")
-    expect(dialog.root.get_by_text("at most 2000 are possible")).to_be_visible()
-    expect(dialog.prompt).to_have_value("word " * 500)
-
-
-def test_a_double_click_makes_one_task(site: Site, page: Page) -> None:
-    before = count_tasks(site)
-    dialog = Dialog(page).open()
-    dialog.prompt.fill(PROMPT)
-    dialog.action("Generate").dblclick()
-    dialog.wait_for_pictures()
-    assert count_tasks(site) == before + 1
 
 
 def test_the_progress_is_told_in_words(page: Page) -> None:
@@ -110,49 +89,6 @@ def test_pictures_can_be_kept_without_being_inserted_or_thrown_away(site: Site, 
     expect(page.locator(".tiptap img")).to_have_count(0)
 
 
-def test_a_failure_says_what_to_do_and_can_be_repeated_where_that_may_help(site: Site, page: Page) -> None:
-    dialog = Dialog(page).open().generate(model="Broken model")
-    expect(dialog.alert).to_contain_text("An administrator must mend it")
-    expect(dialog.prompt).to_have_value(PROMPT)
-    expect(dialog.action("Try again")).to_be_hidden()
-
-    site.execute("UPDATE cms_ai_images_generationtask SET error_code = 'generation_failed' WHERE status = 'failed'")
-    page.reload()
-    dialog.open()
-    expect(dialog.action("Try again")).to_be_visible()
-    expect(dialog.alert).not_to_be_empty()
-    dialog.action("Try again").click()
-    expect(dialog.alert).to_contain_text("An administrator must mend it")
-
-
-def test_after_reopening_nothing_is_left_of_a_failure_that_was_told(site: Site, page: Page) -> None:
-    Dialog(page).open().generate(model="Broken model").alert.get_by_text("An administrator").wait_for()
-    site.execute("UPDATE cms_ai_images_generationtask SET error_code = 'generation_failed' WHERE status = 'failed'")
-    page.reload()
-    dialog = Dialog(page).open()
-    expect(dialog.action("Try again")).to_be_visible()
-    page.keyboard.press("Escape")
-    dialog.open()
-    expect(dialog.action("Try again")).to_be_hidden()
-    expect(dialog.alert).to_be_empty()
-    expect(dialog.prompt).to_have_value(PROMPT)
-
-
-def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page: Page) -> None:
-    before = count_tasks(site)
-    site.stop_worker()
-    try:
-        dialog = Dialog(page).open()
-        expect(dialog.root.get_by_role("status").first).to_contain_text("No worker")
-        dialog.prompt.fill(PROMPT)
-        dialog.action("Generate").click()
-        expect(dialog.alert).to_contain_text("Your text is kept")
-        expect(dialog.prompt).to_have_value(PROMPT)
-        assert count_tasks(site) == before
-    finally:
-        site.start_worker()
-
-
 def requests_to_the_api(page: Page) -> list[str]:
     """All that the page asks from now on, in a list that grows."""
     asked: list[str] = []
@@ -176,10 +112,10 @@ def test_while_it_waits_it_is_told_whether_pictures_would_be_drawn(site: Site, p
     expect(dialog.root.get_by_text(notice)).to_have_count(0)
 
 
-@pytest.mark.parametrize("streams, most", [(True, 1), (False, 12)])
-def test_waiting_asks_little(page: Page, streams: bool, most: int) -> None:
+@pytest.mark.parametrize("way, most", [("streams", 1), ("asks", 12), ("asks while hidden", 4)])
+def test_waiting_asks_little(page: Page, way: str, most: int) -> None:
     """Thirty seconds of one task: one request where there are event streams, twelve at most where there are none."""
-    if not streams:
+    if way != "streams":
         page.route("**/events/", lambda route: route.fulfill(status=204))
     page.clock.install()
     dialog = Dialog(page).open()
@@ -187,6 +123,8 @@ def test_waiting_asks_little(page: Page, streams: bool, most: int) -> None:
     with page.expect_response("**/events/"):
         dialog.generate(model="Endless model", count=1)
     status = dialog.root.get_by_text("Drawing, step", exact=False).first
+    if "hidden" in way:
+        page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true })")
     for _ in range(30):
         page.clock.run_for(1000)
         page.evaluate("() => fetch('/admin/jsi18n/')")  # what was asked meanwhile is answered before
@@ -196,82 +134,6 @@ def test_waiting_asks_little(page: Page, streams: bool, most: int) -> None:
     assert 1 <= len(waiting) <= most, waiting
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
-
-
-def test_an_alert_goes_when_the_worker_is_back(site: Site, page: Page) -> None:
-    page.clock.install()
-    site.execute("UPDATE cms_ai_images_worker SET pool = 'elsewhere'")
-    try:
-        dialog = Dialog(page).open()
-        expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(1)
-        dialog.prompt.fill(PROMPT)
-        dialog.action("Generate").click()
-        expect(dialog.alert).to_contain_text("No worker is running, so")
-        expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(1)
-    finally:
-        site.execute("UPDATE cms_ai_images_worker SET pool = 'images'")
-    page.clock.run_for(16_000)
-    expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(0)
-
-
-def test_that_no_model_is_set_up_is_said_once(site: Site, page: Page) -> None:
-    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0")
-    try:
-        dialog = Dialog(page).open()
-        expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
-        dialog.prompt.fill(PROMPT)
-        dialog.action("Generate").click()
-        expect(dialog.alert).to_contain_text("No model is set up yet")
-        expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
-    finally:
-        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1")
-
-
-def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
-    dialog = Dialog(page).open()
-    dialog.prompt.fill(PROMPT)
-    dialog.root.get_by_role("radio", name="Photo", exact=True).check()
-    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'photo'")
-    try:
-        dialog.action("Generate").click()
-        styles = dialog.root.get_by_role("group", name="Style")
-        expect(styles).to_have_accessible_description("This style is no longer available. Please choose another one.")
-        expect(dialog.root.get_by_role("radio", name="Photo", exact=True)).to_be_focused()
-        expect(dialog.prompt).to_have_value(PROMPT)
-        assert violations(page) == []
-    finally:
-        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'photo'")
-
-
-def test_an_article_that_was_deleted_meanwhile_is_said_to_be_gone(site: Site, page: Page, article: int) -> None:
-    dialog = Dialog(page).open()
-    site.execute("DELETE FROM articles_article WHERE id = ?", article)
-    dialog.prompt.fill(PROMPT)
-    dialog.action("Generate").click()
-    expect(dialog.alert).to_contain_text("no longer exists")
-    expect(dialog.prompt).to_have_value(PROMPT)
-
-
-def test_an_ended_session_keeps_the_text(page: Page) -> None:
-    dialog = Dialog(page).open()
-    page.context.clear_cookies()
-    dialog.prompt.fill(PROMPT)
-    dialog.action("Generate").click()
-    expect(dialog.alert).to_contain_text("Your session has ended")
-    expect(dialog.alert.get_by_role("link", name="Log in again")).to_be_visible()
-    expect(dialog.prompt).to_have_value(PROMPT)
-
-
-def test_a_server_that_is_away_keeps_the_text(page: Page) -> None:
-    dialog = Dialog(page).open()
-    page.route("**/api/v1/tasks/", lambda route: route.abort())
-    dialog.prompt.fill(PROMPT)
-    dialog.action("Generate").click()
-    expect(dialog.alert).to_contain_text("The server does not answer")
-    expect(dialog.prompt).to_have_value(PROMPT)
-    page.unroute("**/api/v1/tasks/")
-    dialog.action("Generate").click()
-    dialog.wait_for_pictures()
 
 
 def tab_to(page: Page, target: Locator, most: int = 40) -> None:

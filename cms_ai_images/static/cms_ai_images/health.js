@@ -46,7 +46,13 @@ export class HealthWatch {
   /** Ask after a pause, if there is a reason to: `because` says that there is. */
   watch(because = this.#isAmiss || this.#options.isWaiting()) {
     clearTimeout(this.#timer);
-    if (because) this.#timer = setTimeout(() => (this.#options.isTold() ? this.watch() : this.check()), PAUSE);
+    if (because) this.#timer = setTimeout(() => this.#look(), PAUSE);
+  }
+
+  /** Not while a stream tells it anyway, or nobody looks. */
+  #look() {
+    if (this.#options.isTold() || document.hidden) this.watch(true);
+    else this.check();
   }
 
   stop() {
