@@ -11,10 +11,13 @@ from cms.models import PageContent
 from cms.utils.plugins import copy_plugins_to_placeholder
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.test import Client
+from easy_thumbnails.files import get_thumbnailer
 from filer.models import Image
+from PIL import Image as Pictures
 
 from cms_ai_images import services
 from cms_ai_images.contrib.djangocms_plugin import checks
@@ -27,6 +30,12 @@ from cms_ai_images.types import PictureDetails
 from .factories import make_image, make_model, make_task
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached() -> None:
+    """django CMS keeps what readers get of a page for a minute."""
+    cache.clear()
 
 
 @pytest.fixture
@@ -71,15 +80,10 @@ class TestRenditions:
         assert (found.width, found.height) == size
 
     def test_a_crop_keeps_the_focal_point(self, picture: Image) -> None:
-        from easy_thumbnails.files import get_thumbnailer
-        from PIL import Image as Pictures
-
         renditions(picture, Shape.PORTRAIT)
         options = {"size": (320, 480), "crop": True, "subject_location": picture.subject_location}
-        with (
-            Pictures.open(get_thumbnailer(picture).get_thumbnail(options)) as crop,
-            Pictures.open(picture.file) as whole,
-        ):
+        thumbnail = get_thumbnailer(picture).get_thumbnail(options)
+        with Pictures.open(thumbnail) as crop, Pictures.open(picture.file) as whole:
             right = whole.crop((800, 0, 1440, 960)).resize((320, 480))
             assert crop.size == (320, 480)
             expected, seen = right.convert("RGB").getpixel((300, 240)), crop.convert("RGB").getpixel((300, 240))
@@ -124,6 +128,7 @@ class TestPage:
         html = shown(client, placeholder, picture=picture)
         assert "<figure" in html
         picture.delete()
+        cache.clear()
         assert "<figure" not in client.get("/pages/about/").content.decode()
         assert AIImage.objects.get().picture is None
 
@@ -134,6 +139,21 @@ class TestPage:
         copy_plugins_to_placeholder([plugin], other)
         copied = AIImage.objects.get(placeholder=other)
         assert (copied.picture, copied.caption) == (picture, "Today")
+
+
+WRONG_LINKS = [
+    "javascript:alert(1)",
+    " javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,x",
+    "//evil.example",
+    "/\\evil.example",
+    "/\n/evil.example",
+    "/a b",
+    "ftp://example.org",
+    "mailto:nobody",
+    "articles",
+]
 
 
 class TestForm:
@@ -152,17 +172,12 @@ class TestForm:
         assert list(self.data(picture, decorative="on", link="/articles/").errors) == ["alt_text"]
 
     @pytest.mark.parametrize(
-        "link",
-        ["/", "/articles/?page=2", "#top", "https://example.org/a", "http://example.org", "mailto:a@example.org"],
+        "link", ["/", "/articles/?page=2", "#top", "https://example.org/a", "mailto:a@example.org"]
     )
     def test_a_link_may_lead_to(self, link: str) -> None:
         validate_link(link)
 
-    @pytest.mark.parametrize(
-        "link",
-        ["javascript:alert(1)", " javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//evil.example"]
-        + ["/\\evil.example", "/a b", "ftp://example.org", "mailto:nobody", "articles", "/\n/evil.example"],
-    )
+    @pytest.mark.parametrize("link", WRONG_LINKS)
     def test_a_link_must_not_lead_to(self, link: str) -> None:
         with pytest.raises(ValidationError):
             validate_link(link)
