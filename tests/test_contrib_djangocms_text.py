@@ -16,6 +16,7 @@ from djangocms_text.editors import DEFAULT_EDITOR, DEFAULT_TOOLBAR_CMS, DEFAULT_
 from djangocms_text.html import clean_html
 from djangocms_text.widgets import TextEditorWidget
 
+from cms_ai_images import bundle
 from cms_ai_images.contrib.djangocms_text.checks import check_resolver
 from cms_ai_images.contrib.djangocms_text.toolbar import ITEM, install
 from tests.conftest import make_user
@@ -146,7 +147,7 @@ class TestTheDialogsMarkup:
         assert client.post(self.url).status_code == 405
 
 
-MODULES = ["compose", "dialog", "element", "gallery", "review", "status"]
+MODULES = sorted(path.stem for path in bundle.FOLDER.glob("*.js"))
 
 
 def read_static(path: str) -> str:
