@@ -14,7 +14,7 @@ from .types import Priority
 
 @checks.register
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: unknown keys. E002: no draft storage. W001: no RQ queues for the default pool."""
+    """E001: unknown keys. E002: no draft storage. W001: no RQ queues for the default pool. W002: filer's storage."""
     try:
         alias = conf.get("DRAFT_STORAGE")
     except ImproperlyConfigured as error:
@@ -35,6 +35,15 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
                 "RQ_QUEUES has no queue for the pool 'images'.",
                 hint=f"Define {', '.join(missing)}, or give every generation model another pool that has its queues.",
                 id="cms_ai_images.W001",
+            )
+        )
+    filer = getattr(settings, "FILER_STORAGES", {}).get("public", {}).get("main", {})
+    if settings.STORAGES.get("default", {}).get("OPTIONS") and not filer.get("ENGINE"):
+        messages.append(
+            checks.Warning(
+                "django-filer takes the BACKEND of STORAGES['default'], but not its OPTIONS.",
+                hint="Set FILER_STORAGES, or pictures go where the backend puts them by default: see docs/deployment.md.",
+                id="cms_ai_images.W002",
             )
         )
     return messages

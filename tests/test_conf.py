@@ -71,3 +71,13 @@ def test_fallbacks_are_within_their_own_limits() -> None:
     for name, value in FALLBACK_PARAMETERS.items():
         low, high = FALLBACK_LIMITS[name]
         assert low <= value <= high
+
+
+def test_it_warns_when_filer_would_drop_the_options_of_the_default_storage(settings):
+    assert check_settings() == []
+    bucket = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": "library"}}
+    settings.STORAGES = {**settings.STORAGES, "default": bucket}
+    settings.FILER_STORAGES = {}
+    assert [message.id for message in check_settings()] == ["cms_ai_images.W002"]
+    settings.FILER_STORAGES = {"public": {"main": {"ENGINE": bucket["BACKEND"], "OPTIONS": bucket["OPTIONS"]}}}
+    assert check_settings() == []
