@@ -35,7 +35,7 @@ def get(name, *arguments):
 
 api = "cms_ai_images:"
 pages = [get("admin:index"), get("articles:list"), get(api + "dialog"), get(api + "health")]
-pages += [get(api + name) for name in ("task-list", "preset-list", "model-list")]
+pages += [get(api + name) for name in ("task-list", "preset-list", "model-list", "preferences", "folder-list")]
 pages += [get(api + "task-detail", task)]
 for model, model_admin in admin.site._registry.items():
     if model._meta.app_label in ("cms_ai_images", "articles", "filer"):
@@ -52,6 +52,7 @@ print(json.dumps({"answers": answers, "modules": sorted(sys.modules)}))
 @pytest.mark.django_db(transaction=True)
 def test_a_web_process_never_imports_the_machine_learning_stack(admin: User):
     make_model()
+    make_model("real", backend="diffusers", source="nowhere", position=1)  # its class is asked who is sent the prompt
     make_preset()
     make_worker()
     task = make_task(user=admin)
