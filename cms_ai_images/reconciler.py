@@ -57,7 +57,7 @@ def run(rounds: Rounds | None = None) -> Report:
         except Exception:
             logger.exception("The step “%s” went wrong and will be repeated", name)
             close_old_connections()  # a broken one would spoil the next step
-    return Report(**counts, failed=tuple(steps.keys() - counts))
+    return Report(**counts, failed=tuple(name for name in steps if name not in counts))
 
 
 def end_lost_leases() -> int:

@@ -58,7 +58,8 @@ class Backend(ABC):
     def batch_key(self, parameters: GenerationParameters) -> Hashable:
         """What requests must have in common to share a call, beyond operation, size, steps and guidance.
 
-        Cheap, and meaningful once loaded. Only asked where `supports_batches`.
+        Only asked where `supports_batches`, and for each claim, so keep it cheap. It means something once the model is
+        loaded; until then, whatever cannot be told must be unequal, and is drawn alone.
         """
         return ()
 
