@@ -388,6 +388,7 @@ class TestAccepting:
         }
         library = post(client, url("image-accept", image.uuid), details).json()["library"]
         assert (library["alt_text"], library["caption"], library["credit"]) == ("A fox", "<b>By day</b>", "The paper")
+        assert library["focal_point"] == [32 / 63, 1]
         filer_image = GeneratedImage.objects.get(pk=image.pk).filer_image
         assert (filer_image.folder, filer_image.subject_location) == (folder, "32,63")
 

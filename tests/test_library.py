@@ -19,7 +19,7 @@ from filer.models import Image as FilerImage
 from PIL import Image
 
 from cms_ai_images.exceptions import DraftGone, FolderNotFound, StorageUnavailable
-from cms_ai_images.library import drafts, files, intake, naming
+from cms_ai_images.library import describing, drafts, files, intake, naming
 from cms_ai_images.library.folders import default_folder
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.storage import draft_storage
@@ -216,6 +216,19 @@ def test_the_focal_point_is_kept_in_pixels_and_keeps_crops_there(
     accepted = accept(make_image(author), focal_point=point)
     assert (accepted.subject_location or "") == pixels
     assert accepted.file.get_thumbnail({"size": (16, 32), "crop": True, "subject_location": pixels}).width == 16
+
+
+@pytest.mark.parametrize(
+    ("written", "point"),
+    [("0,63", [0, 1]), ("900,0", [1, 0]), ("", None), (None, None), ("12", None), ("a,b", None), ("-1,5", None)],
+)
+@pytest.mark.django_db
+def test_a_focal_point_is_read_back_also_where_somebody_wrote_nonsense(
+    author: User, written: str | None, point: list[float] | None
+) -> None:
+    accepted = accept(make_image(author))
+    accepted.subject_location = written
+    assert describing.focal_point(accepted) == point
 
 
 @pytest.mark.django_db

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from cms_ai_images import progress, queue
 from cms_ai_images.exceptions import by_code, describe
 from cms_ai_images.library import naming
+from cms_ai_images.library.describing import focal_point
 from cms_ai_images.library.thumbnails import thumbnail_url
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
@@ -158,6 +159,7 @@ def library_json(filer_image: Any) -> dict[str, Any]:
         "alt_text": filer_image.default_alt_text or "",
         "caption": filer_image.default_caption or "",
         "credit": getattr(filer_image, "author", None) or "",
+        "focal_point": focal_point(filer_image),
         "width": int(filer_image.width),
         "height": int(filer_image.height),
         "admin_url": reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[filer_image.pk]),

@@ -53,6 +53,14 @@ def subject_location(image: GeneratedImage, focal_point: tuple[float, float]) ->
     return f"{round(x * (image.width - 1))},{round(y * (image.height - 1))}"
 
 
+def focal_point(filer_image: Any) -> list[float] | None:
+    """The way back: fractions from the top left, or None where nobody has set such a place."""
+    x, comma, y = (getattr(filer_image, "subject_location", None) or "").partition(",")
+    if not (comma and x.isdecimal() and y.isdecimal()):  # django-filer lets people write into the column
+        return None
+    return [min(int(at) / max(size - 1, 1), 1) for at, size in ((x, filer_image.width), (y, filer_image.height))]
+
+
 def has_field(model: type[Any], name: str) -> bool:
     """Whether the site's image model has this column."""
     return any(field.name == name for field in model._meta.get_fields())

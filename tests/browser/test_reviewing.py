@@ -137,6 +137,23 @@ def test_the_focal_point_is_set_by_arrow_keys_and_told_in_two_values(site: Site,
     assert y == 0
 
 
+def test_what_is_in_the_library_is_looked_at_as_the_library_has_it(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open().generate().wait_for_pictures().use()
+    field(dialog, "Credit line").fill("Ada")
+    dialog.root.get_by_role("checkbox", name=re.compile("Decorative")).check()
+    field(dialog, "Focal point, from the top").press("Shift+ArrowUp")
+    dialog.action("Add to library only").click()
+    dialog.root.get_by_text("In the library").wait_for()
+    page.reload()
+    dialog.open().action("History").click()
+    dialog.root.get_by_role("region", name="History").get_by_role("button", name=PROMPT).first.click()
+    dialog.use()
+    expect(field(dialog, "Credit line")).to_have_value("Ada")
+    expect(dialog.root.get_by_role("checkbox", name=re.compile("Decorative"))).to_be_checked()
+    expect(field(dialog, "Focal point, from the top")).to_have_value("40")
+    expect(field(dialog, "File name")).not_to_have_accessible_description(re.compile("Proposed"))
+
+
 def test_the_focal_point_is_dragged_by_a_mouse_and_tapped_by_a_finger(open_page: OpenPage, article: int) -> None:
     page = open_page(f"/admin/articles/article/{article}/change/", has_touch=True)
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()

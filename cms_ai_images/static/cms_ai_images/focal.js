@@ -45,7 +45,11 @@ export class FocalPoint {
   }
 
   get isCentre() {
-    return this.#at.every((part, axis) => part === CENTRE[axis]);
+    return this.#percents.every((percent) => percent === 50);
+  }
+
+  get #percents() {
+    return this.#at.map((part) => Math.round(part * 100));
   }
 
   #move(at) {
@@ -78,7 +82,7 @@ export class FocalPoint {
   }
 
   #render() {
-    const percents = this.#at.map((part) => Math.round(part * 100));
+    const percents = this.#percents;
     ["--x", "--y"].forEach((name, axis) => this.area.style.setProperty(name, `${percents[axis]}%`));
     const values = { x: percents[0], y: percents[1] };
     ["focal_x", "focal_y"].forEach((name, axis) => {

@@ -42,6 +42,7 @@ export class Review {
     const before = this.#draft;
     this.#image = image;
     if (!this.#drafts.has(image.id)) this.#drafts.set(image.id, firstDraft(image, task, before));
+    if (image.library) this.#draft.proposed.clear(); // it was accepted meanwhile
     this.errors.clear();
     this.folders.load();
     this.focal.picture.src = image.file_url ?? image.library.url;
@@ -141,7 +142,7 @@ export class Review {
   }
 
   #showPicture(isThere) {
-    this.focal.area.hidden = !isThere;
+    part(this.form, "focal").hidden = !isThere;
     part(this.form, "focal-missing").hidden = isThere;
   }
 
@@ -155,21 +156,20 @@ export class Review {
   }
 }
 
-/** What stands there before anything is written: from the library, else proposed from the task. */
-function firstDraft(image, task, before) {
-  const { library } = image;
-  const { proposed } = task;
+/** What stands there before anything is written: what the library says, else what is proposed. */
+function firstDraft({ library }, { proposed }, before) {
+  const words = library ?? { ...proposed, caption: "", credit: "", focal_point: null };
   return {
-    alt_text: library?.alt_text || proposed.alt_text,
-    name: library?.name ?? proposed.name,
-    caption: library?.caption ?? "",
-    credit: library?.credit ?? "",
-    decorative: false,
-    focal: null,
+    alt_text: words.alt_text,
+    name: words.name,
+    caption: words.caption,
+    credit: words.credit,
+    focal: words.focal_point,
+    decorative: library?.alt_text === "",
     // A matter of the article rather than of the picture, so as it was for the one before.
     alignment: before?.alignment ?? "none",
     figure: before?.figure,
-    proposed: new Set(library ? [] : ["alt_text", "name"].filter((name) => proposed[name])),
+    proposed: new Set(["alt_text", "name"].filter((name) => proposed[name])),
   };
 }
 
