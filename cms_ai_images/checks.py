@@ -42,7 +42,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         messages.append(
             checks.Warning(
                 "django-filer takes the BACKEND of STORAGES['default'], but not its OPTIONS.",
-                hint="Set FILER_STORAGES, or pictures go where the backend puts them by default: see docs/deployment.md.",
+                hint="Set FILER_STORAGES, or pictures go where the backend puts them by default (docs/deployment.md).",
                 id="cms_ai_images.W002",
             )
         )

@@ -1,0 +1,69 @@
+"""The matrix: `make test-all`, or one of it as `.venv/bin/nox -s "web(6.0)"`; `nox --list` names them.
+
+nox rather than tox, because its sessions are Python and may ask what is installed. A Python that this machine lacks
+is left out, with a word about it. `make test` is the rest: everything, with torch, on one Python.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import nox
+
+MATRIX = [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")]
+"""Python and the Django that goes with it."""
+
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.stop_on_first_error = False
+
+if shutil.which("pyenv"):  # its commands answer only for the versions that are chosen
+    versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True)  # noqa: S607
+    os.environ["PYENV_VERSION"] = ":".join(versions.stdout.split())
+
+
+def matrix(function):
+    """A session for each pair of the matrix, named `function(DJANGO)`."""
+    return nox.session(nox.parametrize("python,django", MATRIX, ids=[django for _python, django in MATRIX])(function))
+
+
+def install(session: nox.Session, django: str, *packages: str) -> None:
+    """The package as a site installs it, without torch, and the tests."""
+    session.install("-c", "constraints.txt", f"Django~={django}.0", *packages)
+
+
+def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
+    """What the session's command line adds comes last."""
+    session.run("python", "-m", "pytest", *arguments, *session.posargs, env=environment)
+
+
+@matrix
+def web(session: nox.Session, django: str) -> None:
+    """The web side on SQLite and folders, without django CMS and without torch."""
+    install(session, django, "-e", ".[test-web]")
+    pytest(session, "-m", "not browser")
+
+
+@matrix
+def cms(session: nox.Session, django: str) -> None:
+    """django CMS: the plugin, and the walks in a browser with and without versioning."""
+    install(session, django, "-e", ".[cms,test-web]", "djangocms-versioning>=2.4")
+    walks = ["tests/browser/test_cms.py"] if has_chromium() else []
+    pytest(session, "tests/test_contrib_djangocms_plugin.py", "tests/test_contrib_filer_field.py", *walks, TEST_CMS="1")
+
+
+@nox.session(python="3.11")
+def services(session: nox.Session) -> None:
+    """PostgreSQL and S3 in place of SQLite and folders, up to the author's walk in a browser."""
+    install(session, "5.2", "-e", ".[test-web]")
+    environment = {"TEST_DATABASE": "postgresql", "TEST_STORAGE": "s3"}
+    pytest(session, "-m", "not browser and not local_files", **environment)
+    if has_chromium():
+        pytest(session, "tests/browser/test_article.py", **environment)
+
+
+def has_chromium() -> bool:
+    """Whether there is a browser to walk with; `.ci/chromium` installs one."""
+    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
