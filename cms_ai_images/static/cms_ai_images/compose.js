@@ -2,6 +2,7 @@
  * The left pane: what to draw. Brings its parts together, reads what they say, and shows errors where they belong.
  */
 import { Advanced } from "./advanced.js";
+import { Problem } from "./api.js";
 import { Cost } from "./cost.js";
 import { part, setText } from "./dom.js";
 import { Favourites } from "./favourites.js";
@@ -35,7 +36,7 @@ export class Compose {
     this.prompt = this.text.input;
     this.note = part(this.form, "refining");
     this.styles = new Styles(this.form, texts, {
-      onFavourites: (slugs) => api.savePreferences({ favourite_presets: slugs }).catch(onProblem),
+      onFavourites: (slugs) => this.#like(slugs, onProblem),
     });
     this.shapes = new Shapes(this.form, texts);
     this.advanced = new Advanced(this.form, texts);
@@ -168,6 +169,18 @@ export class Compose {
     this.errors.clear();
   }
 
+  /** Whether the favourite styles could be stored. */
+  async #like(slugs, onProblem) {
+    try {
+      await this.#api.savePreferences({ favourite_presets: slugs });
+      return true;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      onProblem(problem);
+      return false;
+    }
+  }
+
   // -- events ----------------------------------------------------------------------------------------------------------
 
   #onInput(control) {
@@ -221,7 +234,7 @@ function settingsOf(task, plan) {
   return {
     preset: task.preset?.slug ?? "",
     model: plan.usual?.slug === task.model?.slug ? "" : (task.model?.slug ?? ""),
-    size: `${task.width}x${task.height}`,
+    size: plan.size.join() === [task.width, task.height].join() ? "auto" : `${task.width}x${task.height}`,
     num_images: task.num_images,
     negative_prompt: task.negative_prompt,
     steps: own("steps"),

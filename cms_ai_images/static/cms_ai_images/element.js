@@ -313,7 +313,7 @@ export class AIImageDialogElement extends HTMLElement {
     const { task } = this.round;
     const here = tasks.find((candidate) => this.#matters(candidate));
     if (here && (!task || task.id === here.id)) {
-      if (!task) this.compose.restore(here);
+      if (!task && !this.compose.prompt.value) this.compose.restore(here); // else something else is being written
       this.#follow(here);
     } else if (this.round.isDrawing) this.#follow(await api.task(task.id));
   }

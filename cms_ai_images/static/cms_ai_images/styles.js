@@ -8,7 +8,10 @@ export class Styles {
   #star;
   #all = false;
 
-  /** @param {{onFavourites: (slugs: string[]) => void}} on - Told when a star was set or taken away. */
+  /**
+   * @param {{onFavourites: (slugs: string[]) => Promise<boolean>}} on - Told when a star was set or taken away; resolves
+   *   with whether that is stored.
+   */
   constructor(form, texts, { onFavourites }) {
     this.field = part(form, "styles-field");
     this.cards = part(form, "styles");
@@ -61,9 +64,11 @@ export class Styles {
   }
 
   /** The order stays as it is until the dialog is opened again: nothing jumps under the pointer. */
-  #toggleStar(star) {
-    star.setAttribute("aria-pressed", String(star.getAttribute("aria-pressed") !== "true"));
-    this.onFavourites([...this.cards.querySelectorAll('[aria-pressed="true"]')].map(({ value }) => value));
+  async #toggleStar(star) {
+    const before = star.getAttribute("aria-pressed");
+    star.setAttribute("aria-pressed", String(before !== "true"));
+    const liked = [...this.cards.querySelectorAll('[aria-pressed="true"]')].map(({ value }) => value);
+    if (!(await this.onFavourites(liked))) star.setAttribute("aria-pressed", before);
   }
 
   #toggleAll() {
