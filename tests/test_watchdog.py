@@ -122,3 +122,12 @@ def test_a_call_that_keeps_pythons_lock_for_ever_ends_the_process(model):
         ask(model)
         assert traps.victim("device", 40) == process.pid
         assert process.wait(30) == 1
+
+
+def test_a_thread_that_a_library_left_behind_does_not_keep_the_process(model):
+    traps.lay("device", "lingers", seconds=120)
+    ask(model)
+    with worker("--burst") as process:
+        assert process.wait(60) == 1
+    assert GenerationTask.objects.get().status == Status.SUCCEEDED
+    assert not Worker.objects.alive().exists()

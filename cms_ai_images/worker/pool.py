@@ -67,12 +67,16 @@ class DevicePool(WorkerPool):
 def work(*, pool: str, device: str | None, models: list[str], burst: bool) -> None:
     """What a spawned process does."""
     django.setup()
+    from cms_ai_images.worker.watchdog import bound_exit
+
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         call_command("ai_images_worker", pool=pool, device=device, models=models, burst=burst)
     except CommandError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.returncode)
+    finally:
+        bound_exit()
 
 
 def _follow_parent() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import select
 import signal
 import socket
 import threading
@@ -33,6 +32,8 @@ GOODBYE_SECONDS = 5.0
 SAME_SIGNAL_SECONDS = 1.0
 """Signals so close to each other are one wish: a terminal and a supervisor may both send one."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+EXIT_SECONDS = 10.0
+"""How long Python may take to end once everything is done; it waits for threads that a library left behind."""
 STDERR = 2
 """The file descriptor: the object may have been replaced by one that faulthandler cannot use."""
 STOP = 0
@@ -80,13 +81,18 @@ class Watchdog(threading.Thread):
             signal.set_wakeup_fd(-1)
             self._listens = False
         self._sender.send(bytes([STOP]))
+        if self.is_alive():
+            self.join(timeout=5)
 
     def _wait(self, seconds: float) -> bytes:
         """The news of so many seconds, as soon as there are some. Who keeps Python's lock until long after is dead."""
         stalled = seconds + conf.get("TASK_TIMEOUT_SECONDS") + conf.get("LEASE_SECONDS")
         faulthandler.dump_traceback_later(stalled, exit=True, file=STDERR)
-        readable, _, _ = select.select([self._news], [], [], seconds)
-        news = self._news.recv(64) if readable else b""
+        self._news.settimeout(seconds)
+        try:
+            news = self._news.recv(64)
+        except TimeoutError:
+            return b""
         return bytes(number for number in news if number in (STOP, *SIGNALS))
 
     def _wait_for_grace(self) -> bool:
@@ -122,6 +128,11 @@ class Watchdog(threading.Thread):
         except Exception:
             logger.exception("Not everything could be handed back; the leases will end")
         connection.close()
+
+
+def bound_exit() -> None:
+    """Call at the very end: from here on this process has nothing to do but end, and does so for sure."""
+    faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=STDERR)
 
 
 def _let_go(hold: Hold) -> GenerationTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ class TroubledBackend(DummyBackend):
     """Its traps at the places `device`, in a call, and `load` are of one of these kinds:
 
     - `hang`: it says nothing for `seconds`
+    - `lingers`: it leaves a thread behind that never ends
     - `lost`: the device is lost
     - `dead`: it never comes back, and no signal wakes it, as a call into a driver
     - `dead_locked`: the same, and it keeps Python's lock
@@ -36,6 +38,9 @@ def _walk_into(place: str) -> None:
         return
     if trap["kind"] == "hang":
         time.sleep(trap["seconds"])
+        return
+    if trap["kind"] == "lingers":
+        threading.Thread(target=time.sleep, args=[trap["seconds"]]).start()
         return
     if trap["kind"] == "lost":
         raise DeviceLost

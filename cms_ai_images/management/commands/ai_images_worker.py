@@ -12,11 +12,17 @@ from cms_ai_images.models import GenerationModel
 from cms_ai_images.worker.device import use_device
 from cms_ai_images.worker.pool import DevicePool
 from cms_ai_images.worker.rq_worker import serve
-from cms_ai_images.worker.watchdog import RESTART
+from cms_ai_images.worker.watchdog import RESTART, bound_exit
 
 
 class Command(BaseCommand):
     help = "Draws the queued pictures of one pool until it is stopped, with one process for each GPU."
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        finally:
+            bound_exit()  # a process of its own; not where other code calls the command
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--pool", default="images", help="The pool whose queues it serves (default: %(default)s).")
