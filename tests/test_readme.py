@@ -13,9 +13,9 @@ from django.conf import settings
 README = Path(settings.BASE_DIR, "README.md")
 
 
-def block(name: str) -> str:
+def block(name: str, page: Path = README) -> str:
     """The Python code after this marker."""
-    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)
+    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert found is not None
     return found[1]
 
