@@ -32,13 +32,71 @@ def test_a_size_is_called_by_its_usual_ratio(page: Page) -> None:
 def test_pictures_are_large_and_stand_in_whole_rows(page: Page) -> None:
     wide = {"width": 640, "height": 500, "gap": 12}
     phone = {"width": 358, "height": 460, "gap": 12}
-    cases = [[1, 1, wide], [2, 1.5, wide], [2, 0.67, wide], [4, 1, wide], [9, 1, wide], [4, 1.75, phone], [2, 1.5, phone]]
+    cases = [
+        [1, 1, wide],
+        [2, 1.5, wide],
+        [2, 0.67, wide],
+        [4, 1, wide],
+        [9, 1, wide],
+        [4, 1.75, phone],
+        [2, 1.5, phone],
+    ]
     assert evaluate(page, "layout.js", "x.map((grid) => m.columnsFor(...grid))", cases) == [1, 1, 2, 2, 3, 2, 1]
 
 
 def test_a_prompt_is_as_long_as_the_server_says(page: Page) -> None:
     prompts = ["", "  a fox \n", "a\nb\tc", "\U0001f98a fox", "cafe\u0301", "a\x00\x7fb", "\U0001f469\u200d\U0001f3a8"]
-    assert evaluate(page, "compose.js", "x.map(m.promptLength)", prompts) == [len(clean_text(p)) for p in prompts]
+    assert evaluate(page, "prompt.js", "x.map(m.promptLength)", prompts) == [len(clean_text(p)) for p in prompts]
+
+
+MOVES = """(() => {
+    const told = [];
+    const machine = new m.Machine((state) => told.push(state));
+    for (const state of x) {
+        try {
+            machine.to(state);
+        } catch (error) {
+            told.push(error.message);
+        }
+    }
+    return [told, machine.before];
+})()"""
+
+
+def test_the_dialog_goes_where_the_table_of_states_says(page: Page) -> None:
+    way = ["queued", "generating", "choosing", "choosing", "reviewing", "queued", "queued", "reviewing", "inserted"]
+    assert evaluate(page, "machine.js", MOVES, way) == [way[:3] + way[4:6] + way[7:], "reviewing"]
+    refused = ["The dialog cannot go from idle to reviewing.", "The dialog cannot go from idle to inserted."]
+    assert evaluate(page, "machine.js", MOVES, ["reviewing", "inserted"]) == [refused, "idle"]
+
+
+PLAN = """x.chosen.map((chosen) => {
+    const plan = m.planOf(x, chosen);
+    return [plan.model?.slug, plan.usual?.slug, plan.size, plan.value("steps"), plan.isLocked("steps")];
+})"""
+
+
+def test_model_and_style_decide_what_the_author_leaves_open(page: Page) -> None:
+    """As `cms_ai_images.resolution` does it on the server."""
+    models = [
+        {"slug": "other", "is_default": False, "sizes": [[512, 512]], "default_parameters": {"steps": 9}},
+        {"slug": "usual", "is_default": True, "sizes": [[768, 512]], "default_parameters": {"steps": 20}},
+    ]
+    presets = [
+        {"slug": "free", "model": "other", "parameters": {"steps": 4}, "locked": []},
+        {"slug": "strict", "model": "other", "parameters": {"width": 64, "height": 96}, "locked": ["model", "steps"]},
+    ]
+    expected = {
+        ("", ""): ["usual", "usual", [768, 512], 20, False],
+        ("", "other"): ["other", "usual", [512, 512], 9, False],
+        ("free", ""): ["other", "other", [512, 512], 4, False],
+        ("free", "usual"): ["usual", "other", [768, 512], 4, False],
+        ("strict", "usual"): ["other", "other", [64, 96], 9, True],
+        ("withdrawn", "gone"): ["usual", "usual", [768, 512], 20, False],
+    }
+    chosen = [{"preset": preset, "model": model} for preset, model in expected]
+    choices = {"models": models, "presets": presets, "chosen": chosen}
+    assert evaluate(page, "plan.js", PLAN, choices) == list(expected.values())
 
 
 TEXTS = """(() => {
