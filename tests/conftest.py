@@ -21,7 +21,7 @@ if os.environ.get("TEST_STORAGE") != "s3":
 if os.environ.get("TEST_CMS") != "1":
     collect_ignore_glob += ["test_contrib_djangocms_plugin.py", "browser/test_cms.py"]
 if importlib.util.find_spec("torch") is None:  # the web side, which must do without what a worker draws with
-    collect_ignore_glob += ["test_diffusers_*.py", "test_training*.py", "test_benchmarks_gpu.py"]
+    collect_ignore_glob += ["test_diffusers_*.py", "test_training*.py", "test_benchmarks*.py"]
     collect_ignore_glob += ["test_demo.py", "test_worker_command.py"]
 
 

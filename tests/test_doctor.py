@@ -98,12 +98,12 @@ def test_a_storage_that_cannot_be_written(site: GenerationModel, tmp_path: Path)
 
 
 def test_a_model_without_files_or_with_a_damaged_one(site: GenerationModel, tmp_path: Path) -> None:
-    site.backend, site.source = "diffusers", str(tmp_path / "nowhere")
-    site.save()
-    assert "no folder" in broken()[f"model “{site.label}”"]["detail"]
     pytest.importorskip("torch", reason="the web side alone")
     from . import tiny_pipelines
 
+    site.backend, site.source = "diffusers", str(tmp_path / "nowhere")
+    site.save()
+    assert "no folder" in broken()[f"model “{site.label}”"]["detail"]
     folder = tiny_pipelines.build_stable_diffusion(tmp_path / "model")
     (folder / "SHA256SUMS").write_text(f"# restore: fetch-model\n{'0' * 64}  unet/config.json\n")
     site.source = str(folder)
