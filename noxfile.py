@@ -24,9 +24,10 @@ if shutil.which("pyenv"):  # its commands answer only for the versions that are 
     os.environ["PYENV_VERSION"] = ":".join(versions.stdout.split())
 
 
-def matrix(function):
-    """A session for each pair of the matrix, named `function(DJANGO)`."""
-    return nox.session(nox.parametrize("python,django", MATRIX, ids=[django for _python, django in MATRIX])(function))
+def matrix(*ci: str):
+    """A session for each pair of the matrix, named `function(DJANGO)`. Those of the Djangos in `ci` are run there too."""
+    pairs = [nox.param(python, django, id=django, tags=["ci"] if django in ci else []) for python, django in MATRIX]
+    return lambda function: nox.session(nox.parametrize("python,django", pairs)(function))
 
 
 def install(session: nox.Session, django: str, *packages: str) -> None:
@@ -39,14 +40,14 @@ def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
     session.run("python", "-m", "pytest", *arguments, *session.posargs, env=environment)
 
 
-@matrix
+@matrix("6.0", "6.1")
 def web(session: nox.Session, django: str) -> None:
     """The web side on SQLite and folders, without django CMS and without torch."""
     install(session, django, "-e", ".[test-web]")
     pytest(session, "-m", "not browser")
 
 
-@matrix
+@matrix("5.2", "6.1")
 def cms(session: nox.Session, django: str) -> None:
     """django CMS: the plugin, and the walks in a browser with and without versioning."""
     install(session, django, "-e", ".[cms,test-web]", "djangocms-versioning>=2.4")
@@ -54,7 +55,7 @@ def cms(session: nox.Session, django: str) -> None:
     pytest(session, "tests/test_contrib_djangocms_plugin.py", "tests/test_contrib_filer_field.py", *walks, TEST_CMS="1")
 
 
-@nox.session(python="3.11")
+@nox.session(python="3.11", tags=["ci"])
 def services(session: nox.Session) -> None:
     """PostgreSQL and S3 in place of SQLite and folders, up to the author's walk in a browser."""
     install(session, "5.2", "-e", ".[test-web]")
