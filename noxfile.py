@@ -18,6 +18,7 @@ MATRIX = [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
+nox.options.download_python = "never"
 
 if shutil.which("pyenv"):  # its commands answer only for the versions that are chosen
     versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True)  # noqa: S607
@@ -25,7 +26,7 @@ if shutil.which("pyenv"):  # its commands answer only for the versions that are 
 
 
 def matrix(*ci: str):
-    """A session for each pair of the matrix, named `function(DJANGO)`. Those of the Djangos in `ci` are run there too."""
+    """A session for each pair, named `function(DJANGO)`. Those of the Djangos in `ci` run there, too."""
     pairs = [nox.param(python, django, id=django, tags=["ci"] if django in ci else []) for python, django in MATRIX]
     return lambda function: nox.session(nox.parametrize("python,django", pairs)(function))
 
