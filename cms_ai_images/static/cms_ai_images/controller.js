@@ -1,0 +1,393 @@
+/**
+ * What happens in the dialog: it knows the parts, the states (machine.js) and what leads from one to the next. The left
+ * pane asks (compose.js); the right one shows one of three views: the pictures, one picture under review, or the history.
+ */
+import { Problem } from "./api.js";
+import { action, part } from "./dom.js";
+import { isFinal } from "./live.js";
+import { Machine } from "./machine.js";
+import { buildParts } from "./parts.js";
+
+const DOUBLE_CLICK = 500; // "Cancel" may appear under the second click on "Generate"
+
+export class Controller {
+  #root;
+  #origin;
+  #onInsert;
+  #busy = false;
+  #ready = Promise.resolve();
+  #cancelFrom = 0;
+  #earlier = null; // {task, image}: the pictures that were there before the task that is being drawn
+  #failed = null; // the task that could be tried again
+  #over = new Set(); // ids of tasks that the author is done with
+
+  /**
+   * @param {ShadowRoot} root
+   * @param {object} options
+   * @param {object|null} options.origin - What the pictures are for.
+   * @param {{figure: boolean, align: boolean, decorative: boolean}} options.capabilities - Of the place they go to.
+   * @param {Function} options.onInsert - Given the accepted image, with what an editor needs to insert it.
+   */
+  constructor(root, { origin, capabilities, onInsert }) {
+    this.#root = root;
+    this.dialog = root.querySelector("dialog");
+    this.#origin = origin;
+    this.#onInsert = onInsert;
+    this.machine = new Machine((state) => (this.dialog.dataset.state = state));
+    this.dialog.dataset.state = this.machine.state;
+    const parts = buildParts(root, capabilities, {
+      task: (task, isNews) => this.#onTask(task, isNews),
+      choose: (image) => this.#onChoose(image),
+      use: () => this.#use(),
+      refine: (image) => this.compose.refine(this.round.task, image),
+      vary: () => this.#attempt(() => this.#vary()),
+      recall: (image) => this.#recall(image),
+      discard: (image) => this.#attempt(() => this.#discard(image)),
+      openTask: (task) => this.#openTask(task),
+      retry: (task) => this.#attempt(async () => this.#openTask(await this.api.retry(task.id))),
+      leaveHistory: () => this.#showView(this.#viewOfState),
+      model: () => this.#modelSlug,
+    });
+    Object.assign(this, parts);
+    this.compose.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#generate()));
+    this.review.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#insert()));
+    this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
+    this.dialog.addEventListener("cancel", (event) => this.#onEscape(event));
+    root.addEventListener("click", (event) => this.#onClick(event));
+    window.addEventListener("focus", () => this.#onReturn());
+  }
+
+  /** The dialog was opened. */
+  open({ prompt = "", selection = "", article = null }) {
+    this.compose.offer({ selection, article });
+    this.compose.prompt.focus();
+    if (prompt && !this.compose.prompt.value) this.compose.setPrompt(prompt);
+    if (this.machine.state === "inserted") this.machine.to("idle");
+    this.#showView(this.#viewOfState);
+    this.#ready = this.#refresh();
+  }
+
+  /** The dialog was closed: the work goes on, nobody looks. */
+  close() {
+    this.round.stop();
+    this.health.stop();
+    this.#failed = null; // its reason was told; the next time begins without it
+  }
+
+  /** The model that draws or would draw. */
+  get #modelSlug() {
+    return this.round.isDrawing ? this.round.task.model?.slug : this.compose.model?.slug;
+  }
+
+  // -- what the author does --------------------------------------------------------------------------------------------
+
+  #onClick(event) {
+    const name = event.target.closest("[data-action]")?.dataset.action;
+    const acts = {
+      cancel: () => Date.now() > this.#cancelFrom && this.#attempt(() => this.#cancel()),
+      retry: () => this.#attempt(async () => this.#follow(await this.api.retry(this.#failed.id))),
+      use: () => this.#use(),
+      back: () => this.#back(),
+      library: () => this.#attempt(() => this.#addToLibrary()),
+      history: () => this.#showView(this.views.current === "history" ? this.#viewOfState : "history"),
+    };
+    if (Object.hasOwn(acts, name)) acts[name]();
+  }
+
+  #onKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#onSubmit(event, () => this.#generate());
+  }
+
+  /** Escape closes the topmost thing only. */
+  #onEscape(event) {
+    const view = this.views.current;
+    if (event.target !== this.dialog || view === "results") return;
+    event.preventDefault();
+    if (view === "history") this.#showView(this.#viewOfState);
+    else this.#back();
+  }
+
+  /** Back from another tab, perhaps from logging in there. */
+  #onReturn() {
+    if (this.dialog.open && this.messages.needsLogin) this.#ready = this.#refresh();
+  }
+
+  #onSubmit(event, act) {
+    event.preventDefault();
+    this.#attempt(act);
+  }
+
+  async #generate() {
+    await this.#ready; // before that, number and size are not the ones that will be shown as chosen
+    if (this.round.isDrawing) return;
+    this.compose.clearErrors();
+    const mistakes = this.compose.mistakes();
+    if (mistakes.length) {
+      this.compose.showErrors(mistakes);
+      return;
+    }
+    this.status.say({ kind: "sending", text: this.texts.get("sending") });
+    const request = this.compose.request();
+    if (this.#origin) request.origin = this.#origin;
+    const settings = this.compose.settings();
+    const task = await this.api.createTask(request);
+    this.compose.remember(settings, task);
+    this.#follow(task);
+    this.#updateCredits();
+    this.#cancelFrom = Date.now() + DOUBLE_CLICK;
+    this.#showView("results");
+    part(this.#root, "results").scrollIntoView(); // on a phone they are below the form
+  }
+
+  async #cancel() {
+    this.#follow(await this.api.cancel(this.round.task.id));
+  }
+
+  #use() {
+    const image = this.gallery.chosen;
+    if (!image) return;
+    this.machine.to("reviewing");
+    this.review.open(image, this.round.task);
+    this.#showView("review");
+  }
+
+  #back() {
+    this.machine.to("choosing");
+    this.#showView("results");
+    this.gallery.focus();
+  }
+
+  async #insert() {
+    if (this.machine.state !== "reviewing" || !this.review.isComplete()) return;
+    const accepted = await this.#accept();
+    this.machine.to("inserted");
+    this.#over.add(this.round.task.id);
+    this.#clear();
+    this.#onInsert(accepted);
+  }
+
+  async #addToLibrary() {
+    if (!this.review.isComplete()) return;
+    this.gallery.replace(await this.#accept());
+    this.#back();
+    this.status.say({ kind: "library", text: this.texts.get("in_library") });
+  }
+
+  /** The accepted image as the API describes it, with what an editor needs to insert it. */
+  async #accept() {
+    const details = this.review.details();
+    const accepted = await this.api.accept(this.gallery.chosen.id, details);
+    const { alt_text: alt = "", caption = "", credit = "" } = details;
+    return { ...accepted, alt, caption, credit, ...this.review.placement() };
+  }
+
+  async #discard(image) {
+    await this.api.discard(image.id);
+    this.gallery.remove(image);
+    this.status.say({ kind: "discarded", text: this.texts.get("discarded") });
+    if (this.gallery.chosen) this.gallery.focus();
+    else {
+      this.#clear();
+      this.compose.prompt.focus();
+    }
+  }
+
+  #recall(image) {
+    this.compose.restore(this.round.task, { seed: image.seed });
+    this.status.say({ kind: `recalled ${image.id}`, text: this.texts.get("recalled") });
+  }
+
+  async #vary() {
+    this.compose.restore(this.round.task);
+    await this.#generate();
+  }
+
+  #onChoose(image) {
+    this.actions.show(image, this.round.task, this.gallery.images);
+    this.#render();
+  }
+
+  /** Show a task of the history as if it had just been asked for. */
+  #openTask(task) {
+    this.#earlier = null;
+    this.#follow(task);
+    this.#showView("results");
+    if (!isFinal(task)) return;
+    this.gallery.focus();
+  }
+
+  // -- what the server says --------------------------------------------------------------------------------------------
+
+  /** Ask for everything that may have changed since the dialog was last open. */
+  async #refresh() {
+    this.messages.showAlert(null);
+    this.compose.clearErrors(); // the choices are fetched anew, so what was wrong with the old ones is over
+    const { api } = this;
+    const { problem, tasks, health, ...choices } = await answers({
+      presets: api.presets(),
+      models: api.models(),
+      tasks: api.openTasks(this.#origin),
+      health: api.health(this.#modelSlug),
+      preferences: api.preferences(),
+      credits: api.credits(),
+    });
+    if (problem) this.messages.showAlert(problem);
+    if (health) this.health.tell(health);
+    if (choices.presets && choices.models) this.compose.fill({ ...choices, limits: health });
+    if (!tasks) return;
+    const { task } = this.round;
+    const here = tasks.find((candidate) => this.#matters(candidate));
+    if (here && (!task || task.id === here.id)) {
+      if (!task && !this.compose.prompt.value) this.compose.restore(here); // else something else is being written
+      this.#follow(here);
+    } else if (this.round.isDrawing) await this.#attempt(async () => this.#follow(await api.task(task.id)));
+  }
+
+  /** Whether the author still waits for `task` here: it is for this field, and none of its pictures was taken. */
+  #matters({ id, origin, images }) {
+    const isHere = !this.#origin?.field || origin?.field === this.#origin.field;
+    return isHere && !this.#over.has(id) && !images.some(({ state }) => state === "accepted");
+  }
+
+  /** Show `task` and everything that becomes of it. */
+  #follow(task) {
+    const { state } = this.machine;
+    const hadPictures = (state === "choosing" || state === "reviewing") && this.round.task.id !== task.id;
+    if (hadPictures) this.#earlier = { task: this.round.task, image: this.gallery.chosen };
+    this.#failed = null;
+    if (!isFinal(task)) this.#over.delete(task.id); // it is tried again
+    this.round.show(task, this.dialog.open);
+    if (this.round.isDrawing) this.health.watch();
+  }
+
+  #onTask(task, isNews) {
+    if (!isFinal(task)) {
+      this.machine.to(task.status === "queued" ? "queued" : "generating");
+      this.gallery.expect(task.num_images, task.width, task.height);
+    } else if (isNews) {
+      this.#onEnd(task);
+      this.health.check(); // what was amiss may be over, or be the reason
+      if (task.cost && task.status !== "succeeded") this.#updateCredits(); // they come back
+    }
+    this.#render();
+  }
+
+  async #updateCredits() {
+    if (!this.compose.cost.isCounted) return;
+    try {
+      this.compose.credits = await this.api.credits();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem; // else the old balance stands until the next time
+    }
+  }
+
+  #onEnd(task) {
+    const wasInFooter = Boolean(this.#root.activeElement?.closest(".foot"));
+    if (task.status === "succeeded") {
+      this.#earlier = null;
+      this.#showPictures(task);
+      const count = this.gallery.images.length;
+      const name = count === 1 ? "ready_single" : "ready_several";
+      this.status.say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
+      if (wasInFooter) this.gallery.focus();
+      if (this.#root.activeElement !== this.compose.prompt) part(this.#root, "results").scrollIntoView();
+      return;
+    }
+    this.#over.add(task.id);
+    this.#returnToEarlier();
+    this.status.say({ kind: `end ${task.id}`, text: this.texts.get(task.status) });
+    if (task.status === "failed") {
+      this.#failed = task;
+      if (task.error) this.messages.showAlert(new Problem(task.error));
+    }
+    if (wasInFooter) action(this.#root, "generate").focus();
+  }
+
+  #showPictures(task, chosen) {
+    this.gallery.show(task.images);
+    if (chosen) this.gallery.choose(chosen);
+    this.machine.to(this.gallery.images.length ? "choosing" : "idle");
+    this.actions.show(this.gallery.chosen, task, this.gallery.images);
+  }
+
+  /** An error leads back to the state before: to the pictures that were there, or to an empty pane. */
+  #returnToEarlier() {
+    const earlier = this.#earlier;
+    this.#earlier = null;
+    if (!earlier) {
+      this.#clear();
+      return;
+    }
+    this.round.clear();
+    this.round.task = earlier.task;
+    this.#showPictures(earlier.task, earlier.image);
+    if (this.machine.before === "reviewing" && this.gallery.chosen) this.#use();
+  }
+
+  /** Back to an empty right pane; what was typed stays. */
+  #clear() {
+    this.round.clear();
+    this.gallery.clear();
+    this.status.clear();
+    if (this.machine.state !== "inserted") this.machine.to("idle");
+    this.#showView("results");
+  }
+
+  /** Do one thing at a time, so that a double click asks once, and show what went wrong where it belongs. */
+  async #attempt(act) {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.messages.showAlert(null);
+    this.#render();
+    try {
+      await act();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.#showProblem(problem);
+    } finally {
+      this.#busy = false;
+      this.#render();
+    }
+  }
+
+  #showProblem(problem) {
+    this.status.clear();
+    const inReview = this.machine.state === "reviewing" ? this.review.showErrors(problem.errors) : problem.errors;
+    const elsewhere = this.compose.showErrors(inReview);
+    if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
+    if (problem.code === "no_worker") this.health.watch(true);
+    if (problem.code === "draft_gone" && this.machine.state === "reviewing") {
+      this.gallery.lose(this.gallery.chosen);
+      this.#back();
+    }
+  }
+
+  // -- what is seen ----------------------------------------------------------------------------------------------------
+
+  /** The view that the state calls for when nobody looks at the history. */
+  get #viewOfState() {
+    return this.machine.state === "reviewing" ? "review" : "results";
+  }
+
+  #showView(name) {
+    this.views.show(name);
+    this.#render();
+  }
+
+  #render() {
+    const { task } = this.round;
+    const image = this.gallery.chosen;
+    const inHistory = this.views.current === "history";
+    this.foot.show({ state: this.machine.state, busy: this.#busy, task, image, failed: this.#failed, inHistory });
+    this.focus.keep();
+    this.status.show(this.round);
+  }
+}
+
+/** What `questions` were answered, by name, and the first `problem` of those that were not. */
+async function answers(questions) {
+  const settled = await Promise.allSettled(Object.values(questions));
+  const named = Object.keys(questions).map((name, index) => [name, settled[index].value]);
+  const problem = settled.find(({ status }) => status === "rejected")?.reason;
+  return { problem, ...Object.fromEntries(named) };
+}
