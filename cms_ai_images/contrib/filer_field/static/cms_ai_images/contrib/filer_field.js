@@ -20,16 +20,19 @@ function originOf(button) {
 
 async function fill(button) {
   badges.pause();
-  const image = await openAIImageDialog({
-    dialogUrl: button.dataset.dialogUrl,
-    unreachableText: button.dataset.unreachableText,
-    origin: originOf(button),
-    control: button,
-    articleFields: JSON.parse(button.dataset.articleFields),
-    allowDecorative: false, // the alternative text belongs to the library file here, which other pages may use too
-  });
-  badges.resume();
-  if (image) choose(button.closest(".ai-image-field"), image.library);
+  try {
+    const image = await openAIImageDialog({
+      dialogUrl: button.dataset.dialogUrl,
+      unreachableText: button.dataset.unreachableText,
+      origin: originOf(button),
+      control: button,
+      articleFields: JSON.parse(button.dataset.articleFields),
+      allowDecorative: false, // the alternative text belongs to the library file here, which other pages may use too
+    });
+    if (image) choose(button.closest(".ai-image-field"), image.library);
+  } finally {
+    badges.resume();
+  }
   button.focus();
 }
 
