@@ -63,7 +63,8 @@ def cancelled(task: GenerationTask, fence: Fence | None = None) -> bool:
     """Its owner no longer wants it: without a fence while it waits, with the worker's while it runs."""
     with transaction.atomic():
         source = Status.QUEUED if fence is None else Status.RUNNING
-        if not lifecycle.transition(task, Status.CANCELLED, source=source, fence=fence):
+        as_read = {"charge_round": task.charge_round}  # else this would refund another round than the last
+        if not lifecycle.transition(task, Status.CANCELLED, source=source, fence=fence, guard=as_read):
             return False
         credits.refund(task)
     return True

@@ -56,11 +56,10 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
     """End a waiting task at once and a running one within a step. Cancelling twice is no error."""
     check_manager(user, task)
-    if outcomes.cancelled(task):
-        pass
-    elif GenerationTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(cancel_requested_at=timezone.now()):
-        progress.request_cancel(task.pool, task.uuid)
-        progress.announce(task.pool, task.uuid)
+    while not (outcomes.cancelled(task) or _ask_to_stop(task)):
+        task.refresh_from_db()
+        if task.is_final:
+            break
     task.refresh_from_db()
     if task.status in (Status.SUCCEEDED, Status.FAILED):
         raise StateConflict(status=task.get_status_display())
@@ -152,6 +151,15 @@ def check_manager(user: Any, task: GenerationTask) -> None:
     """The same, but operators (`cms_ai_images.change_generationtask`) may stop and repeat anybody's task."""
     if not user.has_perm("cms_ai_images.change_generationtask"):
         check_owner(user, task)
+
+
+def _ask_to_stop(task: GenerationTask) -> bool:
+    """`False` unless it runs: in this moment it may have gone back to the queue, or ended."""
+    if not GenerationTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(cancel_requested_at=timezone.now()):
+        return False
+    progress.request_cancel(task.pool, task.uuid)
+    progress.announce(task.pool, task.uuid)
+    return True
 
 
 def _same_pictures(user: Any, resolved: Resolved) -> GenerationTask | None:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.utils import timezone
 
-from cms_ai_images import queue, reconciler, services
+from cms_ai_images import outcomes, queue, reconciler, services
 from cms_ai_images.exceptions import (
     DraftGone,
     ModelNotAvailable,
@@ -19,7 +20,7 @@ from cms_ai_images.exceptions import (
     PromptEmpty,
     StateConflict,
 )
-from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, PictureDetails, Priority, ReviewState, Status
 
@@ -122,6 +123,35 @@ class TestCancelAndRetry:
         assert task.status == Status.RUNNING
         assert task.cancel_requested_at is not None
         assert valkey.exists(f"ai-images:cancel:{task.uuid}")
+
+    def test_a_task_that_goes_back_to_the_queue_in_this_moment_is_cancelled(self, author, model):
+        """The wish met a task that waited no more, then one that ran no more: it was drawn, and paid for."""
+        task = ask(author)
+        claim(task)
+        steps = iter(range(10))
+
+        def hand_back_after_the_first(execute, sql, params, many, context):
+            result = execute(sql, params, many, context)
+            if sql.startswith("UPDATE") and next(steps) == 0:
+                assert outcomes.handed_back(task, task.fence) == Status.QUEUED
+            return result
+
+        with connection.execute_wrapper(hand_back_after_the_first):
+            services.cancel(author, GenerationTask.objects.get())
+        assert GenerationTask.objects.get().status == Status.CANCELLED
+
+    def test_cancelling_refunds_the_round_that_was_charged(self, author, model, settings):
+        """Another tab had it fail, and repeated it: the page that cancels it has not seen that."""
+        settings.CMS_AI_IMAGES = {"CREDITS": True}
+        GenerationModel.objects.update(prices={"text_to_image": {"standard": 3}})
+        account = CreditAccount.objects.create(user=author, balance=10)
+        old = ask(author)
+        outcomes.cancelled(old)
+        seen_before = GenerationTask.objects.get()
+        services.retry(author, GenerationTask.objects.get())
+        services.cancel(author, seen_before)
+        account.refresh_from_db()
+        assert (GenerationTask.objects.get().status, account.balance) == (Status.CANCELLED, 10)
 
     def test_what_is_over_cannot_be_cancelled(self, author, model):
         task = ask(author)
