@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from cms_ai_images import progress, queue
 from cms_ai_images.models import GenerationTask, Worker
@@ -122,6 +125,23 @@ def test_a_call_that_keeps_pythons_lock_for_ever_ends_the_process(model):
         ask(model)
         assert traps.victim("device", 40) == process.pid
         assert process.wait(30) == 1
+
+
+def test_a_redis_that_does_not_answer_costs_no_lease(model, valkey):
+    server = valkey.info("server")["process_id"]
+    with worker(LEASE_SECONDS=3, HEARTBEAT_SECONDS=0.5):
+        task = ask(model, steps=60)
+        wait_for(lambda: progress.read("images", task.uuid, 1) is not None)
+        later = timezone.now() + timedelta(seconds=9)
+        os.kill(server, signal.SIGSTOP)
+        try:
+            kept = GenerationTask.objects.filter(attempt=1, lease_expires_at__gt=later)
+            wait_for(kept.exists)
+        finally:
+            os.kill(server, signal.SIGCONT)
+        wait_for(lambda: GenerationTask.objects.get().status == Status.SUCCEEDED)
+    task.refresh_from_db()
+    assert (task.attempt, task.failures) == (1, 0)
 
 
 def test_a_thread_that_a_library_left_behind_does_not_keep_the_process(model):

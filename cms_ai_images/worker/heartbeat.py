@@ -1,10 +1,12 @@
-"""Signs of life: the worker's row, and the leases of the tasks it holds."""
+"""Signs of life: the worker's row, and the leases of the tasks it holds.
+
+Nothing here asks Redis: one that does not answer must not cost a lease.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
@@ -22,8 +24,6 @@ class Heartbeat(threading.Thread):
     def __init__(self, worker_id: int) -> None:
         super().__init__(name="ai-images-heartbeat", daemon=True)
         self.worker_id = worker_id
-        self.also: Callable[[], None] | None = None
-        """Called with each beat: how RQ learns that its job goes on."""
         self._holds: set[Hold] = set()
         self._lock = threading.Lock()
         self._stop_requested = threading.Event()
@@ -40,16 +40,7 @@ class Heartbeat(threading.Thread):
             except Exception:
                 logger.exception("A heartbeat failed and will be repeated")
                 connection.close()
-            self._tell_rq()
         connection.close()
-
-    def _tell_rq(self) -> None:
-        """Whatever goes wrong there must not end the thread: the leases depend on it."""
-        if also := self.also:
-            try:
-                also()
-            except Exception:
-                logger.exception("RQ could not be told that its job goes on")
 
     def beat(self) -> None:
         """Say that this worker lives, and extend what it holds."""

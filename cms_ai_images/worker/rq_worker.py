@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
 
+from cms_ai_images import conf
 from cms_ai_images.connections import queue_name
 from cms_ai_images.types import Priority
 from cms_ai_images.worker.reconciling import Reconciling
@@ -33,7 +35,7 @@ logger = logging.getLogger(__name__)
 RETURN_SECONDS = 2.0
 """Pause before going back to a Redis that was away."""
 JOB_TTL = 30
-"""Seconds after which RQ takes a job for abandoned whose worker says nothing. The heartbeat speaks for it."""
+"""Seconds after which RQ takes a job for abandoned whose worker says nothing. A thread speaks for it."""
 MAINTENANCE_SECONDS = 60
 """How often RQ looks for such jobs."""
 
@@ -50,11 +52,14 @@ class ImageWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """As `SimpleWorker` does, but with signs of life in RQ during the job."""
         execution = self.prepare_execution(job)
-        self.runtime.heartbeat.also = partial(self._say_that_it_goes_on, job, execution)
+        over = threading.Event()
+        # A thread of its own, which nobody waits for: it hangs while Redis does not answer.
+        speaker = threading.Thread(target=self._say_that_it_goes_on, args=(job, execution, over), daemon=True)
+        speaker.start()
         try:
             self.perform_job(job, queue, execution)
         finally:
-            self.runtime.heartbeat.also = None
+            over.set()
         self.set_state(WorkerStatus.IDLE)
         if self.runtime.must_stop:
             self._stop_requested = True
@@ -74,11 +79,14 @@ class ImageWorker(SimpleWorker):
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """A second signal ends the grace, and nothing else: RQ would break the work off in the middle of a line."""
 
-    def _say_that_it_goes_on(self, job: Job, execution: Execution) -> None:
-        try:
-            self.maintain_heartbeats(job, execution)
-        except RedisError as error:
-            logger.warning("RQ does not hear from job %s: %s", job.id, error)
+    def _say_that_it_goes_on(self, job: Job, execution: Execution, over: threading.Event) -> None:
+        while not over.wait(conf.get("HEARTBEAT_SECONDS")):
+            try:
+                self.maintain_heartbeats(job, execution)
+            except RedisError as error:
+                logger.warning("RQ does not hear from job %s: %s", job.id, error)
+            except Exception:
+                logger.exception("RQ could not be told that job %s goes on", job.id)
 
 
 def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> bool:

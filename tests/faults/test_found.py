@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,11 @@ from cms_ai_images import outcomes, queue, reconciler, services
 from cms_ai_images.connections import get_redis
 from cms_ai_images.exceptions import GenerationError
 from cms_ai_images.models import Worker
-from cms_ai_images.types import Priority, Status
+from cms_ai_images.types import Fence, Priority, Status
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.heartbeat import Heartbeat
+from cms_ai_images.worker.hold import Hold
 from cms_ai_images.worker.runtime import Runtime
 from tests.factories import make_model, make_task, make_worker
 from tests.test_reconciler import wait_for
@@ -80,15 +82,17 @@ def test_a_heartbeat_goes_on_whatever_happens_to_it(author, settings):
     settings.CMS_AI_IMAGES = {"HEARTBEAT_SECONDS": 0.05}
     worker = make_worker(heartbeat_at=timezone.now() - LONG_AGO)
     heartbeat = Heartbeat(worker.pk)
+    broken = threading.Event()
 
-    def break_once():
-        heartbeat.also = None
-        raise KeyError("an answer that nobody expected")
+    class Unlucky(Hold):
+        def beat(self) -> None:
+            broken.set()
+            raise KeyError("an answer that nobody expected")
 
-    heartbeat.also = break_once
+    heartbeat.keep(Unlucky(Fence(task_id=0, worker_id=worker.pk, attempt=1), timezone.now()))
     heartbeat.start()
     try:
-        wait_for(lambda: heartbeat.also is None)
+        assert broken.wait(10)
         Worker.objects.update(heartbeat_at=timezone.now() - LONG_AGO)
         wait_for(lambda: Worker.objects.get().is_alive)
     finally:
