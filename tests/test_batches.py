@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +18,14 @@ from cms_ai_images.backends.dummy import DummyBackend
 from cms_ai_images.exceptions import DeviceLost, GenerationError, StorageUnavailable, UnknownBackend
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.storage import draft_storage
-from cms_ai_images.types import GenerationParameters, GenerationRequest, Priority, Status
+from cms_ai_images.types import (
+    GeneratedPicture,
+    GenerationParameters,
+    GenerationRequest,
+    Priority,
+    Status,
+    StepCallback,
+)
 from cms_ai_images.worker import landing
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import WINDOW, claim
@@ -54,6 +61,15 @@ class ChoosyBackend(DummyBackend):
 
     def batch_key(self, parameters: GenerationParameters) -> Hashable:
         return parameters.prompt.split()[0] if self.is_loaded else parameters
+
+
+class ClumsyBackend(DummyBackend):
+    """Lets an error through that is none of ours."""
+
+    def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
+        if any("poison" in each.prompt for each in requests):
+            raise ValueError("poison")
+        return super().generate(requests, on_step)
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +210,16 @@ class TestDrawing:
         runtime.lander.stop()
         bad.refresh_from_db()
         assert bad.status == Status.FAILED
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
+
+    def test_one_that_fails_with_an_error_of_a_library_fails_alone_too(self, author, model, runtime, settings):
+        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1, "BACKENDS": {"dummy": f"{__name__}.ClumsyBackend"}}
+        good = [make_task(author, model) for _ in range(3)]
+        bad = make_task(author, model, prompt="a poisoned apple")
+        carry_out(runtime, claim(runtime, str(good[0].uuid)))
+        runtime.lander.stop()
+        bad.refresh_from_db()
+        assert (bad.status, bad.error_code) == (Status.FAILED, "generation_failed")
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
 
     def test_a_companion_that_failed_for_good_is_not_repeated_by_its_own_bell(self, author, model, settings):

@@ -9,11 +9,11 @@ from django.db import DatabaseError
 
 from cms_ai_images import conf, progress
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import DeviceLost, GenerationError, LeaseLost, ModelNotAvailable
+from cms_ai_images.exceptions import DeviceLost, LeaseLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import GeneratedPicture
 from cms_ai_images.worker.batch import BatchOver, Member, Steps, join, leave, move_deadline
-from cms_ai_images.worker.ending import FAILED
+from cms_ai_images.worker.ending import FAILED, as_ai_images_error
 from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
 
@@ -85,13 +85,16 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
         steps.check()
     except BatchOver:
         return
-    except DeviceLost:
+    except (DeviceLost, DatabaseError):
         raise  # in halves it would fail, too
-    except GenerationError as error:
+    except Exception as error:  # a backend may let through what its libraries raise
         if len(members) == 1:
             leave(runtime.heartbeat, members[0], error)
             return
-        logger.warning("A batch of %d failed (%s) and is drawn in halves", len(members), error.code)
+        reason = as_ai_images_error(error)
+        logger.warning(
+            "A batch of %d failed (%s) and is drawn in halves", len(members), reason.code, exc_info=reason.__cause__
+        )
         half = len(members) // 2
         _draw(runtime, backend, members[:half])
         _draw(runtime, backend, members[half:])
