@@ -51,6 +51,14 @@ def test_a_model_that_cannot_be_loaded_is_no_reason_not_to_work():
     assert Worker.objects.get().loaded_models == ["good"]
 
 
+def test_a_pool_without_queues_is_said_at_once():
+    result = run("--pool", "nowhere")
+    assert result.returncode == 1
+    assert "RQ_QUEUES has no queue called nowhere-high, nowhere-normal, nowhere-low" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not Worker.objects.exists()
+
+
 def test_an_unknown_model_is_said_at_once():
     make_model("good")
     done = run("--models", "bad")

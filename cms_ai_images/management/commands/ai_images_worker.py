@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from cms_ai_images.connections import queue_name
 from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.models import GenerationModel
+from cms_ai_images.types import Priority
 from cms_ai_images.worker.device import use_device
 from cms_ai_images.worker.pool import DevicePool
 from cms_ai_images.worker.rq_worker import serve
@@ -40,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--burst", action="store_true", help="Stop when the queues are empty.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._check_queues(options["pool"])
         self._check_models(options["models"], options["pool"])
         if options["workers"] < 1:
             raise CommandError("--workers must be 1 or more.")
@@ -65,6 +69,11 @@ class Command(BaseCommand):
         together.start(burst=burst, logging_level="WARNING")
         if burst and together.status_of_failed:
             raise CommandError("Not every worker ended well.", returncode=together.status_of_failed)
+
+    def _check_queues(self, pool: str) -> None:
+        names = [queue_name(pool, priority) for priority in sorted(Priority, reverse=True)]
+        if missing := [name for name in names if name not in settings.RQ_QUEUES]:
+            raise CommandError(f"RQ_QUEUES has no queue called {', '.join(missing)}: pool {pool} needs all three.")
 
     def _check_models(self, slugs: list[str], pool: str) -> None:
         known = set(GenerationModel.objects.filter(enabled=True, pool=pool).values_list("slug", flat=True))
