@@ -48,22 +48,31 @@ def web(session: nox.Session, django: str) -> None:
     pytest(session, "-m", "not browser")
 
 
-@matrix("5.2", "6.1")
+@matrix("6.1")
 def cms(session: nox.Session, django: str) -> None:
     """django CMS: the plugin, and the walks in a browser with and without versioning."""
-    install(session, django, "-e", ".[cms,test-web]", "djangocms-versioning>=2.4")
-    walks = ["tests/browser/test_cms.py"] if has_chromium() else []
-    pytest(session, "tests/test_contrib_djangocms_plugin.py", "tests/test_contrib_filer_field.py", *walks, TEST_CMS="1")
+    cms_tests(session, django)
 
 
 @nox.session(python="3.11", tags=["ci"])
-def services(session: nox.Session) -> None:
+@nox.parametrize("with_cms", [False, True], ids=["plain", "cms"])
+def services(session: nox.Session, with_cms: bool) -> None:
     """PostgreSQL and S3 in place of SQLite and folders, up to the author's walk in a browser."""
-    install(session, "5.2", "-e", ".[test-web]")
     environment = {"TEST_DATABASE": "postgresql", "TEST_STORAGE": "s3"}
+    if with_cms:
+        cms_tests(session, "5.2", **environment)
+        return
+    install(session, "5.2", "-e", ".[test-web]")
     pytest(session, "-m", "not browser and not local_files", **environment)
     if has_chromium():
         pytest(session, "tests/browser/test_article.py", **environment)
+
+
+def cms_tests(session: nox.Session, django: str, **environment: str) -> None:
+    """The plugin, and where there is a browser its walks."""
+    install(session, django, "-e", ".[cms,test-web]", "djangocms-versioning>=2.4")
+    walks = ["tests/browser/test_cms.py"] if has_chromium() else []
+    pytest(session, "tests/test_contrib_djangocms_plugin.py", *walks, TEST_CMS="1", **environment)
 
 
 def has_chromium() -> bool:
