@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from rq.registry import FailedJobRegistry
 
@@ -368,6 +368,23 @@ class TestLanding:
         runtime.lander.stop()
         task.refresh_from_db()
         assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
+
+    def test_is_tried_again_after_the_database_went_away(self, author, model, runtime, monkeypatch):
+        """A restart took the pictures that waited to be stored, and cost their tasks an attempt."""
+        land, troubles = landing.land, [OperationalError("terminating connection"), InterfaceError("closed")]
+
+        def land_after_a_restart(*args, **kwargs):
+            if troubles:
+                raise troubles.pop()
+            land(*args, **kwargs)
+
+        monkeypatch.setattr("cms_ai_images.worker.lander.PAUSES", (0.01, 0.01))
+        monkeypatch.setattr("cms_ai_images.worker.lander.land", land_after_a_restart)
+        task = make_task(author, model)
+        carry_out(runtime, claim(runtime, str(task.uuid)))
+        runtime.lander.stop()
+        task.refresh_from_db()
+        assert (task.status, task.attempt, task.failures) == (Status.SUCCEEDED, 1, 0)
 
     @pytest.mark.local_files
     def test_a_storage_that_stays_away_repeats_the_task(self, author, model, runtime, monkeypatch):

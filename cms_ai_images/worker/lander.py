@@ -20,7 +20,7 @@ from cms_ai_images.worker.landing import land
 logger = logging.getLogger(__name__)
 
 PAUSES = (0.5, 2.0, 5.0)
-"""Seconds between tries to store pictures: a storage gets some chances before paid work is done again."""
+"""Seconds between tries to store pictures: storage and database get some chances before paid work is done again."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,14 +79,15 @@ class Lander(threading.Thread):
             progress.forget(member.task.pool, member.task.uuid)  # the pictures are there, the previews need no memory
 
     def _land_patiently(self, landing: Landing) -> None:
-        """Try again while the storage fails and the lease holds; then the task is repeated."""
+        """Try again while the storage or the database fails and the lease holds; then the task is repeated."""
         for pause in (*PAUSES, None):
             try:
                 landing.member.hold.check(drawn=True)
                 land(landing.member.task, landing.pictures, landing.member.fence, model_revision=landing.model_revision)
                 return
-            except StorageUnavailable as error:
+            except (StorageUnavailable, OperationalError, InterfaceError) as error:
                 if pause is None:
                     raise
                 logger.warning("Storing task %s failed: %s", landing.member.task.uuid, error.__cause__ or error)
                 time.sleep(pause)
+                close_old_connections()
