@@ -38,7 +38,8 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
             )
         )
     filer = getattr(settings, "FILER_STORAGES", {}).get("public", {}).get("main", {})
-    if settings.STORAGES.get("default", {}).get("OPTIONS") and not filer.get("ENGINE"):
+    library: Any = settings.STORAGES.get("default", {})
+    if library.get("OPTIONS") and not filer.get("ENGINE"):
         messages.append(
             checks.Warning(
                 "django-filer takes the BACKEND of STORAGES['default'], but not its OPTIONS.",
