@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -20,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 ACCESS_KEY, SECRET_KEY = "site", "only for tests"
 DRAFTS, LIBRARY = "drafts", "library"
 START_SECONDS = 60
+PR_SET_PDEATHSIG = 1
 PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
 PORTS += ("filer.port", "filer.port.grpc", "s3.port.iceberg", "s3.port.lance")
 
@@ -56,7 +60,9 @@ class SeaweedFS:
         command += ["-s3", f"-s3.config={self.folder}/identities.json", "-s3.iam=false", "-s3.autoCreateBucket=false"]
         command += ["-master.volumeSizeLimitMB=64", "-volume.max=20", "-master.telemetry=false"]
         with (self.folder / "weed.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_end_with_parent
+            )
         client = s3_client(self.endpoint)
         _until(lambda: client.list_buckets(), self._process)
         for bucket in (DRAFTS, LIBRARY):
@@ -127,6 +133,12 @@ def running(folder: Path) -> tuple[str, SeaweedFS | None]:
         raise
     os.environ["AI_IMAGES_TEST_S3"] = server.endpoint
     return server.endpoint, server
+
+
+def _end_with_parent() -> None:
+    """Linux kills it when the tests are killed, and so cannot stop it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _until(attempt: Any, process: subprocess.Popen[bytes]) -> None:
