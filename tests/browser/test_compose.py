@@ -259,13 +259,13 @@ def test_the_last_settings_are_remembered_on_another_page(
 def test_what_is_remembered_but_gone_does_no_harm(site: Site, page: Page) -> None:
     dialog = Dialog(page).open()
     style(dialog, "Photo").check()
-    dialog.generate(model="Slow model", count=2)
+    dialog.generate(model="Endless model", count=2)
     wait_until(lambda: remembered(site).get("preset") == "photo", "the settings are remembered")
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
     site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'photo'")
-    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0 WHERE slug = 'slow'")
+    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0 WHERE slug = 'endless'")
     try:
         page.reload()
         dialog = Dialog(page).open().advanced()
@@ -276,7 +276,7 @@ def test_what_is_remembered_but_gone_does_no_harm(site: Site, page: Page) -> Non
         dialog.wait_for_pictures()
     finally:
         site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'photo'")
-        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1 WHERE slug = 'slow'")
+        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1 WHERE slug = 'endless'")
 
 
 def test_settings_can_be_saved_applied_and_deleted(page: Page) -> None:
