@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from django.conf import settings
+from rq import Worker as RQWorker
 
 from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Status
@@ -49,6 +50,20 @@ def test_a_model_that_cannot_be_loaded_is_no_reason_not_to_work():
         ask(good)
         wait_for(lambda: GenerationTask.objects.get().status == Status.SUCCEEDED)
     assert Worker.objects.get().loaded_models == ["good"]
+
+
+def test_an_emptied_redis_gets_to_know_the_worker_again(valkey):
+    """RQ's pages and `rq info` showed no worker until it was started anew."""
+    model = make_model()
+
+    def known() -> list[str]:
+        return [each.hostname for each in RQWorker.all(connection=valkey) if "images-high" in each.queue_names()]
+
+    with worker():
+        wait_for(known)
+        valkey.flushall()
+        ask(model)
+        wait_for(known)
 
 
 def test_a_pool_without_queues_is_said_at_once():

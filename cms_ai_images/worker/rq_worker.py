@@ -15,9 +15,10 @@ from typing import Any
 import django_rq
 from django.db import connections
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, worker_registration
 from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
@@ -63,6 +64,15 @@ class ImageWorker(SimpleWorker):
         self.set_state(WorkerStatus.IDLE)
         if self.runtime.must_stop:
             self._stop_requested = True
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """As RQ does; before each job it also looks whether an emptied Redis has forgotten this worker."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
+            with self.connection.pipeline() as introduction:
+                worker_registration.register(self, introduction)
+                introduction.hset(self.key, mapping=self.serialize())
+                introduction.execute()
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Short: a killed worker's job must not hold its author's place for minutes."""
