@@ -82,11 +82,19 @@ def _files(storage: Storage, folder: str) -> Iterator[str]:
 
 
 def _listdir(storage: Storage, folder: str) -> tuple[list[str], list[str]]:
-    """Folders and files. A folder that was never made is empty."""
+    """Folders and files. A folder that was never made is empty.
+
+    The Azure backend of django-storages knows no folders and gives every file below by its whole name.
+    """
     try:
-        return storage.listdir(folder)
+        folders, names = storage.listdir(folder)
     except FileNotFoundError:
         return [], []
+    if any("/" in name for name in names):
+        below = [name.removeprefix(f"{folder}/") for name in names]
+        folders = sorted({name.split("/")[0] for name in below if "/" in name})
+        names = [name for name in below if "/" not in name]
+    return folders, names
 
 
 def _is_old(storage: Storage, name: str, before: datetime) -> bool:

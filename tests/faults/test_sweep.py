@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.utils import timezone
 
 from cms_ai_images.library import drafts, intake, orphans
@@ -80,3 +82,29 @@ def test_the_copy_of_a_draft_stays_for_the_next_try(author):
     name = intake._copy(image, drafts.read(image))
     assert sweep() == 0
     assert intake.accept(image, PictureDetails()).file.name == name
+
+
+@pytest.mark.local_files
+def test_a_storage_that_knows_no_folders_is_swept_too(author, monkeypatch):
+    """As the Azure backend of django-storages lists: every file below, by its whole name."""
+
+    def flat(storage):
+        root = Path(storage.location)
+
+        def listdir(folder):
+            return [], [path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file()]
+
+        monkeypatch.setattr(storage, "listdir", listdir)
+
+    image, accepted = make_image(author), make_image(author)
+    kept = intake.accept(accepted, PictureDetails()).file.name
+    flat(storages["ai_images_drafts"])
+    flat(intake.public_storage())
+    orphan = put(f"{uuid.uuid4()}/0-0123456789abcdef.png")
+    stem, dot, extension = kept.rpartition(".")
+    second = intake.public_storage().save(f"{stem}_a1B2c3D{dot}{extension}", ContentFile(b"half"))
+    assert sweep() == 2
+    assert not draft_storage().exists(orphan)
+    assert not intake.public_storage().exists(second)
+    assert intake.public_storage().exists(kept)
+    assert drafts.read(image, preview=True)
