@@ -25,6 +25,11 @@ if importlib.util.find_spec("torch") is None:  # the web side, which must do wit
     collect_ignore_glob += ["test_demo.py", "test_worker_command.py"]
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings_xdist_suffix() -> None:
+    """The databases keep their names, which processes that tests start know: each test process has its own folder."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def valkey_server() -> Iterator[ValkeyServer]:
     """The Valkey that the settings name. A test that stops it starts it again."""
