@@ -153,6 +153,8 @@ def test_the_plugin_makes_a_picture_and_shows_it_in_several_sizes(
     picture = readers(page, "A lighthouse of its own")
     expect(picture).to_have_attribute("srcset", re.compile(r" 320w, .* 512w$"))
     assert picture.evaluate("picture => [picture.width / picture.height, picture.naturalWidth > 0]") == [1, True]
+    picture.page.set_viewport_size({"width": 390, "height": 800})
+    assert picture.page.evaluate("document.documentElement.scrollWidth") == 390
     figure = picture.page.get_by_role("figure", name="The north mole")
     expect(figure.get_by_role("link", name="A lighthouse of its own")).to_have_attribute("href", "/articles/")
 
