@@ -22,6 +22,8 @@ STORAGES = {
     },
 }
 
+FILER_STORAGES: dict = {}  # the harness makes trouble in folders, whatever the other tests keep their files in
+
 CMS_AI_IMAGES = {
     "BACKENDS": {"troubled": "tests.faults.backends.TroubledBackend"},
     "CREDITS": True,
