@@ -248,6 +248,24 @@ class TestDrawing:
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 4
 
+    def test_each_call_of_a_halved_batch_has_all_of_its_time(self, author, model, runtime, settings):
+        settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 1.5}
+        model.options = {"max_batch": 4, "memory": 1, "step_seconds": 0.1}
+        model.save()
+        tasks = [make_task(author, model, steps=7) for _ in range(4)]
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        runtime.lander.stop()
+        outcomes = GenerationTask.objects.values_list("status", "failures", "error_code")
+        assert list(outcomes) == [(Status.SUCCEEDED, 0, "")] * 4
+
+    def test_loading_a_model_loses_none_but_the_one_that_was_taken_over(self, author, model, runtime):
+        tasks = [make_task(author, model) for _ in range(3)]
+        claimed = claim(runtime, str(tasks[0].uuid))
+        GenerationTask.objects.filter(pk=tasks[0].pk).update(attempt=5)
+        assert carry_out(runtime, claimed).startswith("lease lost")
+        runtime.lander.stop()
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 2
+
     def test_cancelling_one_disturbs_no_other(self, author, model, runtime):
         model.options = {"max_batch": 4, "step_seconds": 0.05}
         model.save()

@@ -12,7 +12,7 @@ from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, LeaseLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import GeneratedPicture
-from cms_ai_images.worker.batch import BatchOver, Member, Steps, join, leave, move_deadline
+from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave, move_deadline
 from cms_ai_images.worker.ending import FAILED, as_ai_images_error
 from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
@@ -67,38 +67,54 @@ def _ready(runtime: Runtime, members: list[Member]) -> Backend:
     backend = runtime.residents.get(model)
     if not was_loaded:
         runtime.note_models()
-        for member in members:
-            move_deadline(member, conf.get("TASK_TIMEOUT_SECONDS"))
+        give_time(runtime.heartbeat, members, conf.get("TASK_TIMEOUT_SECONDS"))
     return backend
 
 
 def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
-    """Draw them in one call. What fails for all is tried again in halves, so that one that fails fails alone."""
+    """Draw them in one call. What fails for all is tried again in halves, so that one that fails fails alone.
+
+    Each call has all of its time, whatever the calls before it have used of theirs.
+    """
+    calls = [members]
+    while calls:
+        call, *calls = calls
+        call = [member for member in call if not member.ended]
+        try:
+            _draw_together(runtime, backend, call)
+        except BatchOver:
+            pass
+        except (DeviceLost, DatabaseError):
+            raise  # in halves it would fail, too
+        except Exception as error:  # noqa: BLE001 - a backend may let through what its libraries raise
+            calls = [*_halves(runtime, call, error), *calls]
+        for turn, waiting in enumerate(calls):
+            # The next one begins now, and as soon as it ends the others are given time again.
+            give_time(runtime.heartbeat, waiting, conf.get("TASK_TIMEOUT_SECONDS") * min(turn + 1, 2))
+
+
+def _halves(runtime: Runtime, members: list[Member], error: Exception) -> list[list[Member]]:
+    """The calls to make after one has failed; none when it was for a single task, whose attempt ends."""
     members = [member for member in members if not member.ended]
-    if not members:
-        return
+    if len(members) <= 1:
+        for member in members:
+            leave(runtime.heartbeat, member, error)
+        return []
+    reason = as_ai_images_error(error)
+    logger.warning(
+        "A batch of %d failed (%s) and is drawn in halves", len(members), reason.code, exc_info=reason.__cause__
+    )
+    half = len(members) // 2
+    return [members[:half], members[half:]]
+
+
+def _draw_together(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
+    """One call of the backend. Raises `BatchOver` when nobody wants its pictures, and whatever the backend raises."""
     steps = Steps(runtime.heartbeat, members)
     begun = time.monotonic()
-    try:
-        steps.check()
-        pictures = backend.generate([member.task.generation_parameters for member in members], steps)
-        steps.check()
-    except BatchOver:
-        return
-    except (DeviceLost, DatabaseError):
-        raise  # in halves it would fail, too
-    except Exception as error:  # a backend may let through what its libraries raise
-        if len(members) == 1:
-            leave(runtime.heartbeat, members[0], error)
-            return
-        reason = as_ai_images_error(error)
-        logger.warning(
-            "A batch of %d failed (%s) and is drawn in halves", len(members), reason.code, exc_info=reason.__cause__
-        )
-        half = len(members) // 2
-        _draw(runtime, backend, members[:half])
-        _draw(runtime, backend, members[half:])
-        return
+    steps.check()
+    pictures = backend.generate([member.task.generation_parameters for member in members], steps)
+    steps.check()
     progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:

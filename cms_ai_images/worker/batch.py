@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.utils import timezone
@@ -68,6 +69,17 @@ def move_deadline(member: Member, seconds: float) -> None:
     if not lifecycle.extend_lease(member.fence, lease=lease, deadline=deadline):
         raise LeaseLost
     member.hold.set_deadline(deadline, seconds)
+
+
+def give_time(heartbeat: Heartbeat, members: Iterable[Member], seconds: float) -> None:
+    """Give the next stage of these its own time. One that is no longer ours leaves, and takes nobody along."""
+    for member in members:
+        if member.ended:
+            continue
+        try:
+            move_deadline(member, seconds)
+        except LeaseLost as error:
+            leave(heartbeat, member, error)
 
 
 class Steps:
