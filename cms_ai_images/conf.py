@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.translation import gettext_lazy as _
 
 DEFAULTS: dict[str, Any] = {
     # What a request may ask for.
@@ -24,6 +25,12 @@ DEFAULTS: dict[str, Any] = {
     "DRAFT_STORAGE": "ai_images_drafts",
     "DRAFT_RETENTION_DAYS": 30,
     "OUTPUT_FORMAT": "png",
+    # What the empty dialog offers to begin with.
+    "PROMPT_EXAMPLES": [
+        _("a red fox reading in a library"),
+        _("a lighthouse on a cliff at dawn"),
+        _("a bowl of apples on a wooden table"),
+    ],
     # Which form fields hold an article's title and summary, the likeliest first: a start for describing a picture.
     "ARTICLE_FIELDS": {
         "title": ["title", "headline", "name"],

@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import etag, require_GET
 
-from cms_ai_images import bundle, services
+from cms_ai_images import bundle, conf, services
 from cms_ai_images.exceptions import AIImagesError
 
 
@@ -37,6 +37,7 @@ def dialog(request: HttpRequest) -> HttpResponse:
         return render(
             request, "cms_ai_images/dialog/problem.html", {**context, "problem": problem}, status=problem.status
         )
+    context["examples"] = conf.get("PROMPT_EXAMPLES")
     context["sees_all"] = services.sees_all(request.user)
     return render(request, "cms_ai_images/dialog/dialog.html", context)
 
