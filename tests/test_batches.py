@@ -377,6 +377,31 @@ class TestLanding:
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 6
 
+    def test_everybody_has_time_before_the_first_is_handed_over(self, author, model, settings, monkeypatch):
+        """Handing over waits while the backlog is full: who was not given time yet could lose the lease."""
+        settings.CMS_AI_IMAGES = {"LANDING_BACKLOG": 1}
+        model.options = {"max_batch": 8, "memory": 4}
+        model.save()
+        tasks = [make_task(author, model) for _ in range(8)]
+        runtime, land, left = Runtime("images"), landing.land, []
+
+        def look_and_land(*args, **kwargs):
+            if not left:
+                deadlines = GenerationTask.objects.filter(status=Status.RUNNING).values_list("deadline_at", flat=True)
+                left.extend(sorted((deadline - timezone.now()).total_seconds() for deadline in deadlines))
+            land(*args, **kwargs)
+
+        monkeypatch.setattr("cms_ai_images.worker.lander.land", look_and_land)
+        runtime.start()
+        try:
+            carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        finally:
+            runtime.stop()
+        landing_now, *others = left
+        assert 100 < landing_now < 120
+        assert [round(seconds, -2) for seconds in others] == [700] * 3 + [1000] * 4
+        assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 8
+
     @pytest.mark.local_files
     def test_is_tried_again_while_the_storage_fails(self, author, model, runtime):
         task = make_task(author, model)

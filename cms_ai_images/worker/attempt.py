@@ -9,10 +9,9 @@ from django.db import DatabaseError
 
 from cms_ai_images import conf, progress
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import DeviceLost, LeaseLost, ModelNotAvailable
+from cms_ai_images.exceptions import DeviceLost, ModelNotAvailable
 from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import GeneratedPicture
-from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave, move_deadline
+from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave
 from cms_ai_images.worker.ending import FAILED, as_ai_images_error
 from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
@@ -81,7 +80,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
         call, *calls = calls
         call = [member for member in call if not member.ended]
         try:
-            _draw_together(runtime, backend, call)
+            _draw_together(runtime, backend, call, behind=[member for waiting in calls for member in waiting])
         except BatchOver:
             pass
         except (DeviceLost, DatabaseError):
@@ -108,28 +107,30 @@ def _halves(runtime: Runtime, members: list[Member], error: Exception) -> list[l
     return [members[:half], members[half:]]
 
 
-def _draw_together(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
-    """One call of the backend. Raises `BatchOver` when nobody wants its pictures, and whatever the backend raises."""
+def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], behind: list[Member]) -> None:
+    """One call of the backend. Raises `BatchOver` when nobody wants its pictures, and whatever the backend raises.
+
+    Those `behind` wait for a call of their own.
+    """
     steps = Steps(runtime.heartbeat, members)
     begun = time.monotonic()
     steps.check()
     pictures = backend.generate([member.task.generation_parameters for member in members], steps)
     steps.check()
     progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
+    # All are given time before the first one is handed over: that waits while the backlog is full.
+    seconds = _landing_seconds(len(members))
+    give_time(runtime.heartbeat, members, seconds)
+    give_time(runtime.heartbeat, behind, seconds + conf.get("TASK_TIMEOUT_SECONDS"))
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:
-            _hand_over(runtime, backend, member, own)
+            member.ended = DRAWN
+            runtime.lander.submit(Landing(member=member, pictures=own, model_revision=backend.revision))
 
 
-def _hand_over(runtime: Runtime, backend: Backend, member: Member, pictures: list[GeneratedPicture]) -> None:
-    """Let the landing thread store the pictures; waits while its backlog is full.
+def _landing_seconds(count: int) -> float:
+    """Until so many tasks have landed: the one that is landing now, the backlog and these have their turns before.
 
-    Its turn comes after those before it, each with its own time; its own time begins with its turn.
+    The time of each begins anew with its turn.
     """
-    try:
-        move_deadline(member, conf.get("LANDING_TIMEOUT_SECONDS") * (conf.get("LANDING_BACKLOG") + 2))
-    except LeaseLost as error:
-        leave(runtime.heartbeat, member, error)
-        return
-    member.ended = DRAWN
-    runtime.lander.submit(Landing(member=member, pictures=pictures, model_revision=backend.revision))
+    return float(conf.get("LANDING_TIMEOUT_SECONDS") * (1 + conf.get("LANDING_BACKLOG") + count))
