@@ -239,6 +239,7 @@ def test_prompt_is_found_and_shown_as_text(site: Client, author: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["GenerationTask", "GeneratedImage", "CreditEntry", "StylePreset", "CreditAccount"])
+@pytest.mark.local_files  # in S3 easy-thumbnails asks the database for each thumbnail
 def test_queries_of_a_list_do_not_grow_with_its_rows(site: Client, name: str) -> None:
     model = next(model for model in MODELS if model.__name__ == name)
     generation_model = make_model()

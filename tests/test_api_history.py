@@ -142,6 +142,7 @@ class TestEverybodys:
         assert answer.json()["errors"][0]["field"] == "user"
         assert found(client) == []
 
+    @pytest.mark.local_files  # in S3 easy-thumbnails asks the database for each thumbnail
     def test_says_whose_a_task_is_and_keeps_drafts_private(self, curator, author, django_assert_max_num_queries):
         from cms_ai_images.library import intake
 
