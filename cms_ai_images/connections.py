@@ -6,6 +6,9 @@ again from the database.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +17,7 @@ import redis.asyncio
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from cms_ai_images.types import Priority
@@ -23,6 +26,14 @@ CONNECT_TIMEOUT = 1.0
 """Seconds to wait for a connection."""
 SOCKET_TIMEOUT = 2.0
 """Seconds to wait for an answer."""
+REST = 5
+"""How many times as long as a try failed nobody tries again: refused at once, it may be asked at once, too."""
+
+_rest_ends: dict[str, float] = {}
+
+
+class RedisRests(ConnectionError):
+    """Redis has kept somebody waiting in vain a moment ago, and is not asked now."""
 
 
 def queue_name(pool: str, priority: int = Priority.NORMAL) -> str:
@@ -55,6 +66,23 @@ def get_redis(pool: str) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
     )
     return client
+
+
+@contextmanager
+def patient_redis(pool: str) -> Iterator[Redis]:
+    """The same client, for what can be done without or later: a Redis that hangs costs a small part of the time.
+
+    Raises `RedisRests` instead of waiting for it again and again.
+    """
+    begun = time.monotonic()
+    if begun < _rest_ends.get(pool, begun):
+        raise RedisRests(f"Redis did not answer; it is asked again in {_rest_ends[pool] - begun:.0f} s")
+    try:
+        yield get_redis(pool)
+    except RedisError:
+        now = time.monotonic()
+        _rest_ends[pool] = now + REST * (now - begun)
+        raise
 
 
 def get_async_redis(pool: str) -> redis.asyncio.Redis:

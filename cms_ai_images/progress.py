@@ -1,7 +1,8 @@
 """Step progress and change notices, in Redis with a time to live.
 
 Only state changes touch the database; everything here is a courtesy. When Redis is away progress is not shown, and
-nothing else is wrong, so its errors are logged and go no further.
+nothing else is wrong, so its errors are logged and go no further. While it hangs it is only asked now and then, so that
+neither a drawing nor a page waits for it at every step.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf
-from cms_ai_images.connections import get_redis
+from cms_ai_images.connections import RedisRests, patient_redis
 from cms_ai_images.types import Progress
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,11 @@ PACE_WEIGHT = 0.3
 """Share of the latest task in the moving average."""
 PACE_TTL = 24 * 3600
 """Seconds for which a measured pace is believed."""
+
+
+def _complain(error: RedisError, what: str, *args: object) -> None:
+    """Log what could not be done; not again and again while nobody even tries."""
+    logger.log(logging.DEBUG if isinstance(error, RedisRests) else logging.WARNING, f"{what}: %s", *args, error)
 
 
 def _key(uuid: UUID) -> str:
@@ -54,16 +60,20 @@ Step = tuple[UUID, Progress, list[bytes]]
 def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
     """Say how far the tasks of a batch are, in one round trip. Returns those whose cancellation was asked for."""
     try:
-        with get_redis(pool).pipeline(transaction=False) as pipe:
+        with patient_redis(pool) as client, client.pipeline(transaction=False) as pipe:
             for uuid, progress, previews in steps:
                 _publish(pipe, uuid, progress, previews)
             for uuid, _progress, _previews in steps:
-                pipe.exists(_cancel_key(uuid))
+                pipe.get(_cancel_key(uuid))
             asked = pipe.execute()[-len(steps) :] if steps else []
     except RedisError as error:
-        logger.warning("Progress of %d tasks could not be published: %s", len(steps), error)
+        _complain(error, "Progress of %d tasks could not be published", len(steps))
         return set()
-    return {uuid for (uuid, _progress, _previews), cancel in zip(steps, asked, strict=True) if cancel}
+    return {
+        uuid
+        for (uuid, progress, _previews), attempt in zip(steps, asked, strict=True)
+        if attempt is not None and int(attempt) == progress.attempt
+    }
 
 
 def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, previews: list[bytes]) -> None:
@@ -82,9 +92,10 @@ def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, previews: list[byte
 def read_preview(pool: str, uuid: UUID, index: int) -> bytes | None:
     """The latest small JPEG of one of a running task's pictures; `None` where there is none or Redis is away."""
     try:
-        preview = get_redis(pool).hget(_preview_key(uuid), str(index))
+        with patient_redis(pool) as client:
+            preview = client.hget(_preview_key(uuid), str(index))
     except RedisError as error:
-        logger.warning("The preview of task %s could not be read: %s", uuid, error)
+        _complain(error, "The preview of task %s could not be read", uuid)
         return None
     return preview if isinstance(preview, bytes) else None
 
@@ -100,9 +111,10 @@ async def previews(client: AsyncRedis, uuid: UUID, count: int) -> list[bytes]:
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
     """How far this attempt is; `None` before its first step or when Redis is away."""
     try:
-        values = get_redis(pool).hgetall(_key(uuid))
+        with patient_redis(pool) as client:
+            values = client.hgetall(_key(uuid))
     except RedisError as error:
-        logger.warning("Progress of task %s could not be read: %s", uuid, error)
+        _complain(error, "Progress of task %s could not be read", uuid)
         return None
     if not values or int(values[b"attempt"]) != attempt:
         return None
@@ -112,20 +124,21 @@ def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
 def note_pace(pool: str, seconds: float) -> None:
     """Remember how long a task took on a worker: a moving average that follows a change within some tasks."""
     try:
-        client = get_redis(pool)
-        before = client.get(_pace_key(pool))
-        pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
-        client.set(_pace_key(pool), pace, ex=PACE_TTL)
+        with patient_redis(pool) as client:
+            before = client.get(_pace_key(pool))
+            pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
+            client.set(_pace_key(pool), pace, ex=PACE_TTL)
     except RedisError as error:
-        logger.warning("The pace of pool %s could not be noted: %s", pool, error)
+        _complain(error, "The pace of pool %s could not be noted", pool)
 
 
 def read_pace(pool: str) -> float | None:
     """Seconds that a task of this pool takes of a worker's time; `None` where none was drawn lately."""
     try:
-        pace = get_redis(pool).get(_pace_key(pool))
+        with patient_redis(pool) as client:
+            pace = client.get(_pace_key(pool))
     except RedisError as error:
-        logger.warning("The pace of pool %s could not be read: %s", pool, error)
+        _complain(error, "The pace of pool %s could not be read", pool)
         return None
     return None if pace is None else float(pace)
 
@@ -133,22 +146,25 @@ def read_pace(pool: str) -> float | None:
 def announce(pool: str, uuid: UUID) -> None:
     """Tell whoever watches this task that its row has changed."""
     try:
-        get_redis(pool).publish(channel(uuid), json.dumps({"event": "task"}))
+        with patient_redis(pool) as client:
+            client.publish(channel(uuid), json.dumps({"event": "task"}))
     except RedisError as error:
-        logger.warning("The change of task %s could not be announced: %s", uuid, error)
+        _complain(error, "The change of task %s could not be announced", uuid)
 
 
-def request_cancel(pool: str, uuid: UUID) -> None:
-    """Let the worker know within one step; the row says the same to its slower check."""
+def request_cancel(pool: str, uuid: UUID, attempt: int) -> None:
+    """Let the worker know within one step; the row says the same to its slower check. A retry is another attempt."""
     try:
-        get_redis(pool).set(_cancel_key(uuid), 1, ex=conf.get("PROGRESS_TTL_SECONDS"))
+        with patient_redis(pool) as client:
+            client.set(_cancel_key(uuid), attempt, ex=conf.get("PROGRESS_TTL_SECONDS"))
     except RedisError as error:
-        logger.warning("The cancellation of task %s reaches its worker late: %s", uuid, error)
+        _complain(error, "The cancellation of task %s reaches its worker late", uuid)
 
 
 def forget(pool: str, uuid: UUID) -> None:
-    """Drop what an ended attempt left, so that a retry is not cancelled by an old wish."""
+    """Drop what an ended attempt left. What stays because Redis is away means nothing to the next attempt."""
     try:
-        get_redis(pool).delete(_key(uuid), _preview_key(uuid), _cancel_key(uuid))
+        with patient_redis(pool) as client:
+            client.delete(_key(uuid), _preview_key(uuid), _cancel_key(uuid))
     except RedisError as error:
-        logger.warning("Old progress of task %s could not be dropped: %s", uuid, error)
+        _complain(error, "Old progress of task %s could not be dropped", uuid)

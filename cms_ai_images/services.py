@@ -157,7 +157,8 @@ def _ask_to_stop(task: GenerationTask) -> bool:
     """`False` unless it runs: in this moment it may have gone back to the queue, or ended."""
     if not GenerationTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(cancel_requested_at=timezone.now()):
         return False
-    progress.request_cancel(task.pool, task.uuid)
+    attempt = GenerationTask.objects.values_list("attempt", flat=True).get(pk=task.pk)  # it may have been claimed since
+    progress.request_cancel(task.pool, task.uuid, attempt)
     progress.announce(task.pool, task.uuid)
     return True
 

@@ -122,7 +122,7 @@ class TestCancelAndRetry:
         services.cancel(author, task)
         assert task.status == Status.RUNNING
         assert task.cancel_requested_at is not None
-        assert valkey.exists(f"ai-images:cancel:{task.uuid}")
+        assert valkey.get(f"ai-images:cancel:{task.uuid}") == b"1"
 
     def test_a_task_that_goes_back_to_the_queue_in_this_moment_is_cancelled(self, author, model):
         """The wish met a task that waited no more, then one that ran no more: it was drawn, and paid for."""

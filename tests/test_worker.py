@@ -14,7 +14,7 @@ from django.utils import timezone
 from PIL import Image
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 
-from cms_ai_images import conf, lifecycle, progress, queue, services
+from cms_ai_images import conf, connections, lifecycle, progress, queue, services
 from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
@@ -267,6 +267,16 @@ class TestStopping:
         task.refresh_from_db()
         assert task.status == Status.CANCELLED
         assert not task.images.exists()
+
+    def test_a_running_task_is_cancelled_also_while_redis_hangs(self, author, model, runtime, settings, monkeypatch):
+        settings.CMS_AI_IMAGES = {"HEARTBEAT_SECONDS": 0.2}
+        slow_down(model, 0.1)
+        (task,) = claim(runtime, str(ask(author, steps=150).uuid))
+        monkeypatch.setattr(connections, "_rest_ends", {"images": time.monotonic() + 60})
+        services.cancel(author, GenerationTask.objects.get(pk=task.pk))
+        begun = time.monotonic()
+        assert carry_out(runtime, [task]) == "cancelled"
+        assert time.monotonic() - begun < 10
 
     def test_a_task_over_its_deadline_is_stopped(self, author, model, settings):
         settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 0.2, "MAX_FAILURES": 1}
