@@ -44,18 +44,18 @@ class Workers:
         return [process.returncode for process in dead]
 
     def ensure(self, count: int) -> None:
-        """Have at least so many that live and work."""
-        while len(self.processes) < count:
-            self.start()
+        """Have at least so many that live and work. As a supervisor does, replace those that ended by themselves."""
         until = time.monotonic() + START_SECONDS
         while self.working() < count:
+            while sum(process.poll() is None for process in self.processes) < count:
+                self.start()
             if time.monotonic() > until:
                 raise TimeoutError("No worker came up.")
             time.sleep(0.05)
 
     def working(self) -> int:
         """How many of them have said that they work."""
-        pids = [process.pid for process in self.processes]
+        pids = [process.pid for process in self.processes if process.poll() is None]
         return Worker.objects.filter(pid__in=pids, stopped_at=None).count()
 
     def any(self, rng: random.Random) -> subprocess.Popen[bytes]:
