@@ -6,12 +6,13 @@ Each outcome is one transaction: the guarded change of the row, and what it mean
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from cms_ai_images import conf, credits, lifecycle
+from cms_ai_images import conf, credits, lifecycle, queue
 from cms_ai_images.exceptions import AIImagesError, DeviceLost
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Fence, Status
@@ -71,8 +72,14 @@ def cancelled(task: GenerationTask, fence: Fence | None = None) -> bool:
 
 
 def handed_back(task: GenerationTask, fence: Fence) -> Status | None:
-    """A worker that must stop returns its task; that is nobody's failure. Returns as `failed` does."""
-    return _queue_again(task, fence)
+    """A worker that must stop returns its task; that is nobody's failure. Returns as `failed` does.
+
+    Its bell rings anew at once: the reconciler, which looks after everything that waits, may come by late.
+    """
+    status = _queue_again(task, fence)
+    if status is Status.QUEUED:
+        transaction.on_commit(partial(queue.dispatch, task), robust=True)
+    return status
 
 
 def _queue_again(task: GenerationTask, fence: Fence, **changes: Any) -> Status | None:

@@ -12,7 +12,7 @@ from rq import Queue, RateLimit
 from rq.rate_limit import RateLimitRegistry
 
 from cms_ai_images import conf, progress
-from cms_ai_images.connections import get_redis, queue_name
+from cms_ai_images.connections import get_redis, patient_redis, queue_name
 from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Progress, Status
 
@@ -44,18 +44,20 @@ def dispatch(task: GenerationTask) -> bool:
     A doubled job is harmless: the second finds nothing to claim.
     """
     limit = None if task.user_id is None else RateLimit(limit_key(task), conf.get("USER_CONCURRENCY"))
+    words = describe(task)
     try:
-        get_queue(task.pool, task.priority).enqueue_call(
-            JOB,
-            args=(str(task.uuid),),
-            job_id=job_id(task),
-            rate_limit=limit,
-            timeout=NO_TIMEOUT,
-            result_ttl=RESULT_TTL,
-            failure_ttl=FAILURE_TTL,
-            description=(words := describe(task)),
-            meta={"request": words},  # django-rq's pages show no descriptions
-        )
+        with patient_redis(task.pool):
+            get_queue(task.pool, task.priority).enqueue_call(
+                JOB,
+                args=(str(task.uuid),),
+                job_id=job_id(task),
+                rate_limit=limit,
+                timeout=NO_TIMEOUT,
+                result_ttl=RESULT_TTL,
+                failure_ttl=FAILURE_TTL,
+                description=words,
+                meta={"request": words},  # django-rq's pages show no descriptions
+            )
     except RedisError as error:
         logger.warning("Task %s waits in the database until Redis is back: %s", task.uuid, error)
         return False

@@ -178,6 +178,32 @@ class TestRounds:
         assert len(job_ids()) == 1 + len(others)
 
 
+class TestHandedBack:
+    def test_is_dispatched_at_once_however_many_wait(self, author):
+        task = make_task(author)
+        claim(task)
+        assert outcomes.handed_back(task, task.fence) == Status.QUEUED
+        assert job_ids() == [f"{task.uuid}-2"]
+
+    def test_waits_for_the_rounds_while_redis_is_away(self, author, valkey_server):
+        task = make_task(author, created_at=timezone.now() - LONG_AGO)
+        claim(task)
+        valkey_server.stop()
+        try:
+            assert outcomes.handed_back(task, task.fence) == Status.QUEUED
+        finally:
+            valkey_server.start()
+        assert reconciler.dispatch_forgotten() == 1
+        assert job_ids() == [f"{task.uuid}-2"]
+
+    def test_does_not_ring_for_what_somebody_else_has(self, author):
+        task = make_task(author)
+        claim(task)
+        GenerationTask.objects.update(attempt=5)
+        assert outcomes.handed_back(task, task.fence) is None
+        assert job_ids() == []
+
+
 class TestSteps:
     def test_one_that_goes_wrong_does_not_keep_the_others(self, author, monkeypatch, caplog):
         make_image(task=make_task(author, status=Status.SUCCEEDED, auto_accept=True))
