@@ -130,7 +130,7 @@ def test_a_call_that_keeps_pythons_lock_for_ever_ends_the_process(model):
 def test_a_redis_that_does_not_answer_costs_no_lease(model, valkey):
     server = valkey.info("server")["process_id"]
     with worker(LEASE_SECONDS=3, HEARTBEAT_SECONDS=0.5):
-        task = ask(model, steps=60)
+        task = ask(model, steps=150)
         wait_for(lambda: progress.read("images", task.uuid, 1) is not None)
         later = timezone.now() + timedelta(seconds=9)
         os.kill(server, signal.SIGSTOP)
