@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 
 from django.db import DatabaseError, close_old_connections
@@ -16,16 +15,14 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from cms_ai_images import outcomes, queue
+from cms_ai_images.acceptances import Acceptances
 from cms_ai_images.exceptions import AIImagesError, DeadlineExceeded, WorkerLost
-from cms_ai_images.library import intake
-from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.models import GenerationTask
 from cms_ai_images.rounds import Rounds
-from cms_ai_images.types import PictureDetails, ReviewState, Status
+from cms_ai_images.types import Status
 
 logger = logging.getLogger(__name__)
 
-GRACE = timedelta(seconds=2)
-"""How long a worker's own acceptance may take before somebody else does it."""
 LIMIT = 500
 """Rows looked at in one pass."""
 
@@ -40,15 +37,15 @@ class Report:
     failed: tuple[str, ...] = ()
 
 
-def run(rounds: Rounds | None = None) -> Report:
-    """One pass over everything that may have been left behind, or, without `rounds`, over all of it.
+def run(rounds: Rounds | None = None, acceptances: Acceptances | None = None) -> Report:
+    """One pass over what may have been left behind, or, without `rounds` and `acceptances`, over all of it.
 
     The steps know nothing of each other: one that goes wrong is logged, and the others are carried out.
     """
     steps: dict[str, Callable[[], int]] = {
         "leases": end_lost_leases,
         "dispatched": partial(dispatch_forgotten, rounds),
-        "accepted": accept_forgotten,
+        "accepted": partial(accept_forgotten, acceptances),
     }
     counts: dict[str, int] = {}
     for name, step in steps.items():
@@ -113,19 +110,15 @@ def dispatch_forgotten(rounds: Rounds | None = None) -> int:
     return dispatched
 
 
-def accept_forgotten() -> int:
-    """Put into the library what was to be accepted at once, but whose worker died before it could."""
-    forgotten = GeneratedImage.objects.filter(
-        review_state=ReviewState.DRAFT,
-        task__auto_accept=True,
-        task__status=Status.SUCCEEDED,
-        created_at__lt=timezone.now() - GRACE,
-    ).select_related("task")[:LIMIT]
-    accepted = 0
-    for image in forgotten:
-        try:
-            intake.accept(image, PictureDetails())
-            accepted += 1
-        except AIImagesError as error:
-            logger.warning("Image %s could not be accepted: %s", image.uuid, error)
+def accept_forgotten(acceptances: Acceptances | None = None) -> int:
+    """Put into the library what was to be accepted at once, but whose worker died before it could.
+
+    With `acceptances` only the next ones, without those that have failed lately.
+    """
+    if acceptances is not None:
+        return acceptances.go_on()
+    acceptances = Acceptances()
+    accepted = acceptances.go_on()
+    while not acceptances.is_over:
+        accepted += acceptances.go_on()
     return accepted

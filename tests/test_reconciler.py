@@ -16,7 +16,9 @@ from django.utils import timezone
 from rq.rate_limit import RateLimitRegistry
 
 from cms_ai_images import conf, outcomes, progress, queue, reconciler, services
+from cms_ai_images.acceptances import Acceptances
 from cms_ai_images.connections import get_redis
+from cms_ai_images.library import drafts, intake
 from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
 from cms_ai_images.rounds import Rounds
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
@@ -243,6 +245,56 @@ def test_pictures_that_were_to_be_accepted_at_once_are_accepted_later(author):
     assert reconciler.accept_forgotten() == 1
     assert reconciler.accept_forgotten() == 0
     assert GeneratedImage.objects.get().review_state == ReviewState.ACCEPTED
+
+
+class TestAcceptances:
+    """Some that can never be accepted, as their bytes are gone, are older than one that can."""
+
+    @pytest.fixture
+    def lost_and_fine(self, author, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.acceptances.WINDOW", 3)
+        task = make_task(author, status=Status.SUCCEEDED, auto_accept=True, num_images=4)
+        images = [make_image(task=task, index=index) for index in range(6)]
+        for age, image in enumerate(reversed(images)):
+            GeneratedImage.objects.filter(pk=image.pk).update(created_at=timezone.now() - LONG_AGO * (1 + age))
+        *lost, fine = images
+        for image in lost:
+            drafts.delete(str(image.file.name))
+        return lost, fine
+
+    def test_keep_no_other_waiting_and_fill_no_log(self, lost_and_fine, caplog, monkeypatch):
+        lost, fine = lost_and_fine
+        tried, accept = [], intake.accept
+        monkeypatch.setattr(intake, "accept", lambda image, details: (tried.append(image), accept(image, details)))
+        acceptances = Acceptances()
+        assert [acceptances.go_on() for _ in range(20)] == [0, 1] + [0] * 18
+        assert tried == [*lost, fine]  # each once: they rest
+        assert [record.args[0] for record in caplog.records] == [3, 2]
+
+    def test_are_tried_again_after_a_pause(self, lost_and_fine, monkeypatch):
+        lost, _fine = lost_and_fine
+        monkeypatch.setattr("cms_ai_images.acceptances.PAUSES", (0.0,))
+        acceptances = Acceptances()
+        assert [acceptances.go_on() for _ in range(2)] == [0, 1]
+        drafts.write(str(lost[0].file.name), b"found again")
+        GeneratedImage.objects.exclude(pk=lost[0].pk).delete()
+        assert [acceptances.go_on() for _ in range(3)] == [0, 1, 0]
+
+    def test_one_with_an_unexpected_error_keeps_no_other_waiting(self, lost_and_fine, monkeypatch, caplog):
+        *_, fine = lost_and_fine
+        accept = intake.accept
+        monkeypatch.setattr(intake, "accept", lambda image, details: accept(image, details) if image == fine else 1 / 0)
+        assert reconciler.accept_forgotten() == 1
+        assert caplog.records[0].exc_info[0] is ZeroDivisionError
+
+    @pytest.mark.usefixtures("lost_and_fine")
+    def test_a_storage_that_hangs_does_not_hold_up_the_other_steps(self, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.acceptances.PASS_SECONDS", -1.0)
+        acceptances = Acceptances()
+        assert [acceptances.go_on() for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+        assert not acceptances.is_over
+        assert acceptances.go_on() == 0
+        assert acceptances.is_over
 
 
 def start_worker() -> subprocess.Popen:

@@ -8,6 +8,7 @@ import threading
 from django.db import close_old_connections, connection
 
 from cms_ai_images import conf, reconciler
+from cms_ai_images.acceptances import Acceptances
 from cms_ai_images.rounds import Rounds
 
 logger = logging.getLogger(__name__)
@@ -22,11 +23,11 @@ class Reconciling(threading.Thread):
 
     def run(self) -> None:
         """Reconcile until stopped; whatever goes wrong is logged and tried again."""
-        rounds = Rounds()
+        rounds, acceptances = Rounds(), Acceptances()
         while not self._stop_requested.wait(conf.get("RECONCILE_SECONDS")):
             close_old_connections()
             try:
-                reconciler.run(rounds)
+                reconciler.run(rounds, acceptances)
             except Exception:
                 logger.exception("A reconciling pass failed and will be repeated")
                 connection.close()
