@@ -83,6 +83,7 @@ def repeat(task: GenerationTask) -> GenerationTask:
             task,
             Status.QUEUED,
             source=Status(task.status),
+            guard={"charge_round": task.charge_round},  # else a stale row would be charged for a round a second time
             failures=0,
             device_losses=0,
             error_code="",

@@ -173,6 +173,22 @@ class TestCancelAndRetry:
         assert task.parameters["seed"] == 3
         assert jobs() == [f"{task.uuid}-4"]
 
+    def test_a_retry_of_what_failed_again_meanwhile_is_refused(self, author, model, settings):
+        settings.CMS_AI_IMAGES = {"CREDITS": True}
+        GenerationModel.objects.update(prices={"text_to_image": {"standard": 3}})
+        account = CreditAccount.objects.create(user=author, balance=10)
+        stale = ask(author)
+        GenerationTask.objects.update(status=Status.FAILED)
+        stale.refresh_from_db()
+        services.retry(author, GenerationTask.objects.get())
+        GenerationTask.objects.update(status=Status.FAILED)
+        with pytest.raises(StateConflict):
+            services.retry(author, stale)
+        task = GenerationTask.objects.get()
+        assert (task.status, task.charge_round) == (Status.FAILED, 2)
+        account.refresh_from_db()
+        assert account.balance == 10 - 2 * 3
+
     @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.SUCCEEDED])
     def test_nothing_else_can_be_retried(self, author, model, status):
         task = ask(author)
