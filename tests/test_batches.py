@@ -248,6 +248,15 @@ class TestDrawing:
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 4
 
+    def test_what_did_not_fit_into_memory_is_not_claimed_again_at_that_size(self, author, model, runtime):
+        model.options = {"max_batch": 8, "memory": 2}
+        model.save()
+        tasks = [make_task(author, model) for _ in range(12)]
+        carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
+        assert claim(runtime, str(tasks[8].uuid)) == tasks[8:10]
+        wide = [make_task(author, model, width=96) for _ in range(4)]
+        assert claim(runtime, str(wide[0].uuid)) == wide
+
     def test_each_call_of_a_halved_batch_has_all_of_its_time(self, author, model, runtime, settings):
         settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 1.5}
         model.options = {"max_batch": 4, "memory": 1, "step_seconds": 0.1}

@@ -26,6 +26,8 @@ class Backend(ABC):
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        self.fitting: dict[tuple[int, int], int] = {}
+        """How many pictures of (width, height) pixels went into memory at once, where more did not."""
 
     @classmethod  # noqa: B027 (some backends need no files)
     def check(cls, spec: ModelSpec) -> None:

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from cms_ai_images import conf, progress
 from cms_ai_images.backends.base import Backend
-from cms_ai_images.exceptions import DeviceLost, ModelNotAvailable
+from cms_ai_images.exceptions import DeviceLost, ModelNotAvailable, OutOfMemory
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave
 from cms_ai_images.worker.ending import FAILED, as_ai_images_error
@@ -86,7 +86,10 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
         except (DeviceLost, DatabaseError):
             raise  # in halves it would fail, too
         except Exception as error:  # noqa: BLE001 - a backend may let through what its libraries raise
-            calls = [*_halves(runtime, call, error), *calls]
+            halves = _halves(runtime, call, error)
+            if halves and isinstance(error, OutOfMemory):
+                _learn(backend, halves)
+            calls = [*halves, *calls]
         for turn, waiting in enumerate(calls):
             # The next one begins now, and as soon as it ends the others are given time again.
             give_time(runtime.heartbeat, waiting, conf.get("TASK_TIMEOUT_SECONDS") * min(turn + 1, 2))
@@ -105,6 +108,14 @@ def _halves(runtime: Runtime, members: list[Member], error: Exception) -> list[l
     )
     half = len(members) // 2
     return [members[:half], members[half:]]
+
+
+def _learn(backend: Backend, halves: list[list[Member]]) -> None:
+    """Claim no more together than may fit, for as long as the model is loaded. The backend may know better."""
+    parameters = halves[0][0].task.generation_parameters
+    size = parameters.width, parameters.height
+    pictures = max(sum(member.task.parameters["num_images"] for member in half) for half in halves)
+    backend.fitting[size] = min(pictures, backend.fitting.get(size, pictures))
 
 
 def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], behind: list[Member]) -> None:

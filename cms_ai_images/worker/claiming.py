@@ -88,7 +88,10 @@ def companions(runtime: Runtime, first: GenerationTask, room: int) -> list[Gener
         waiting = waiting.select_for_update(skip_locked=True)
     assert first.model is not None  # noqa: S101 - what has no model has no room
     backend = runtime.residents.peek(first.model)
-    key = backend.batch_key(first.generation_parameters)
+    parameters = first.generation_parameters
+    key = backend.batch_key(parameters)
+    if (fitting := backend.fitting.get((parameters.width, parameters.height))) is not None:
+        room = min(room, fitting - parameters.num_images)
     chosen = []
     for task in _by_turns(task for task in waiting[:WINDOW] if _looks_compatible(first, task)):
         fits = task.parameters["num_images"] <= room

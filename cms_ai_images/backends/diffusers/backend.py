@@ -44,7 +44,6 @@ class DiffusersBackend(Backend):
         self.previewer: Previewer | None = None
         self._device = ""
         self._revision = ""
-        self.fitting: dict[tuple[int, int], int] = {}
         self._pipelines: dict[str, Any] = {}
 
     @classmethod
@@ -183,6 +182,7 @@ class DiffusersBackend(Backend):
     def unload(self) -> None:
         if self.pipeline is None:
             return
+        self.texts.clear()  # whoever still knows the cache keeps nothing alive with it
         self._forget()
         free_memory()
 
