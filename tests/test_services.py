@@ -58,6 +58,14 @@ class TestRequest:
         assert "a red apple" in job.description
         assert job.func_name == queue.JOB
 
+    def test_a_higher_limit_for_authors_holds_for_what_waits_too(self, author, model, settings):
+        for seed in range(5):
+            ask(author, seed=seed)
+        assert len(jobs()) == 2
+        settings.CMS_AI_IMAGES = {"USER_CONCURRENCY": 5}
+        ask(author, seed=9)
+        assert len(jobs()) == 5
+
     def test_costs_a_bounded_number_of_queries(self, author, model, django_assert_max_num_queries):
         ask(author)
         with django_assert_max_num_queries(12):
