@@ -449,6 +449,19 @@ class TestLanding:
         assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
         assert not GeneratedImage.objects.exists()
 
+    @pytest.mark.local_files
+    def test_a_storage_is_not_waited_for_beyond_the_deadline(self, author, model, runtime, settings):
+        """A worker that slept between two tries was taken for one that hangs, and ended."""
+        settings.CMS_AI_IMAGES = {"LANDING_TIMEOUT_SECONDS": 2, "LEASE_SECONDS": 1}
+        task = make_task(author, model)
+        block_folder_of(task)
+        carry_out(runtime, claim(runtime, str(task.uuid)))
+        begun = time.monotonic()
+        runtime.lander.stop()
+        assert time.monotonic() - begun < 2
+        task.refresh_from_db()
+        assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
+
     @pytest.mark.parametrize("trouble", [ValueError("no such format"), IntegrityError("a row is there already")])
     def test_what_nobody_expected_ends_the_attempt_at_once(
         self, author, model, runtime, settings, monkeypatch, trouble

@@ -35,6 +35,11 @@ class Hold:
         self._hangs_from = time.monotonic() + left + conf.get("LEASE_SECONDS")
 
     @property
+    def seconds_left(self) -> float:
+        """Until the deadline; 0 after it."""
+        return max(0.0, (self.deadline - timezone.now()).total_seconds())
+
+    @property
     def is_overdue(self) -> bool:
         """Whether the work has gone on for a whole lease after its deadline: nobody calls `check` any more."""
         return time.monotonic() > self._hangs_from

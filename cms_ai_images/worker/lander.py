@@ -80,13 +80,15 @@ class Lander(threading.Thread):
 
     def _land_patiently(self, landing: Landing) -> None:
         """Try again while the storage or the database fails and the lease holds; then the task is repeated."""
+        hold = landing.member.hold
         for pause in (*PAUSES, None):
             try:
-                landing.member.hold.check(drawn=True)
+                hold.check(drawn=True)
                 land(landing.member.task, landing.pictures, landing.member.fence, model_revision=landing.model_revision)
                 return
             except (StorageUnavailable, OperationalError, InterfaceError) as error:
-                if pause is None:
+                # Who sleeps beyond the deadline looks like one that hangs, and has lost the lease anyway.
+                if pause is None or pause >= hold.seconds_left:
                     raise
                 logger.warning("Storing task %s failed: %s", landing.member.task.uuid, error.__cause__ or error)
                 time.sleep(pause)
