@@ -19,6 +19,7 @@ from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
+from cms_ai_images.worker import job
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.hold import Hold
@@ -285,6 +286,15 @@ class TestStopping:
         work()
         task.refresh_from_db()
         assert (task.status, task.error_code) == (Status.FAILED, "deadline_exceeded")
+
+    def test_a_worker_that_hands_its_work_back_takes_none(self, author, model, runtime, monkeypatch):
+        """What it hands back is dispatched at once, and its main thread may be idle while another one hangs."""
+        monkeypatch.setattr("cms_ai_images.worker.job.GOODBYE_SECONDS", 0)
+        task = ask(author)
+        runtime.heartbeat.hand_back()
+        assert job.run(str(task.uuid)) == "nothing to do"
+        task.refresh_from_db()
+        assert (task.status, task.attempt) == (Status.QUEUED, 0)
 
     def test_a_late_result_is_refused_and_leaves_no_rows(self, author, model, runtime):
         (task,) = claim(runtime, str(ask(author).uuid))

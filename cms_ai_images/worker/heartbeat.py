@@ -27,6 +27,8 @@ class Heartbeat(threading.Thread):
         self._holds: set[Hold] = set()
         self._lock = threading.Lock()
         self._stop_requested = threading.Event()
+        self.is_closing = False
+        """Whether everything is handed back, because this process ends."""
 
     def run(self) -> None:
         """Beat until stopped. A failed beat is tried again; the lease's own end guards against a long silence."""
@@ -69,6 +71,7 @@ class Heartbeat(threading.Thread):
 
     def hand_back(self) -> None:
         """Let everything that is still being drawn go back to the queue, within a step."""
+        self.is_closing = True
         for hold in self.held():
             hold.hand_back()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.db import close_old_connections
 from rq import get_current_job
 
@@ -12,6 +14,7 @@ from cms_ai_images.types import Status
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.runtime import Runtime
+from cms_ai_images.worker.watchdog import GOODBYE_SECONDS
 
 
 def run(uuid: str) -> str:
@@ -19,6 +22,9 @@ def run(uuid: str) -> str:
     runtime = Runtime.current
     if runtime is None:
         raise RuntimeError("These jobs need the worker that `manage.py ai_images_worker` starts.")
+    if runtime.heartbeat.is_closing:
+        time.sleep(GOODBYE_SECONDS)  # the end comes first; what is handed back must not be taken again here
+        return "nothing to do"
     close_old_connections()
     try:
         if tasks := claim(runtime, uuid):
