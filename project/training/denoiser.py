@@ -99,7 +99,7 @@ class Denoiser:
         self.step, self.used = state["step"], state["used"]
 
 
-COARSE_SHARE = 0.45
+COARSE_SHARE = 0.6
 """Part of the time spent on pictures of half the side: a quarter of the work each, and what things look like is learned
 there already."""
 

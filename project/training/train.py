@@ -23,7 +23,6 @@ from .export import assemble, export
 from .text import make_text_encoder, make_tokenizer, pretrain
 from .vae import DOWNSCALE, encode_all, halved, train_vae
 
-VAE_SHARE = 0.35
 SHOWN_LOOKS = (
     "a photo of {}",
     "a watercolor painting of {}",
@@ -51,6 +50,7 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of pictures, checkpoints and the result")
     parser.add_argument("--emoji", type=Path, required=True, help="the assets of @lobehub/fluent-emoji-3d")
     parser.add_argument("--minutes", type=float, required=True, help="for autoencoder and denoiser together")
+    parser.add_argument("--vae-share", type=float, default=0.25, help="the autoencoder's part of the minutes")
     parser.add_argument("--side", type=int, default=128, help="128 or 256 pixels; a multiple of 32")
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--variety", type=float, default=0.4, help="chance in place, size and flip, 0 to 1")
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     logger.info("%d pictures of %d pixels, training on %s", len(pictures), options.side, device)
 
     torch.manual_seed(0)
-    minutes = options.minutes * VAE_SHARE
+    minutes = options.minutes * options.vae_share
     vae = train_vae(pictures, work, minutes, device, max(16, options.batch // 4), logger.info)
     coarse, latents, factor = kept_latents(vae, pictures, work, device)
     tokenizer = make_tokenizer()
