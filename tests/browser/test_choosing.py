@@ -135,6 +135,24 @@ def test_a_picture_is_refined_with_its_seed_and_varied_with_others(site: Site, p
     assert seeds(site, 1) == [other]
 
 
+def test_refining_goes_on_at_the_end_of_the_words(page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
+    dialog.action("Refine").click()
+    expect(dialog.prompt).to_be_focused()
+    page.keyboard.type(" in the rain")
+    expect(dialog.prompt).to_have_value(f"{PROMPT} in the rain")
+
+
+@pytest.mark.parametrize("action", ["Use these settings", "Refine", "Variations"])
+def test_what_was_written_since_can_be_brought_back(page: Page, action: str) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
+    dialog.prompt.fill("my own words")
+    dialog.action(action).click()
+    expect(dialog.prompt).to_have_value(PROMPT)
+    dialog.action("Bring back my text").click()
+    expect(dialog.prompt).to_have_value("my own words")
+
+
 def test_a_picture_is_downloaded_under_a_name_that_says_what_it_is(page: Page, tmp_path: Path) -> None:
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
     with page.expect_download() as download:

@@ -224,7 +224,7 @@ def test_the_article_and_the_selection_are_starts_that_can_be_taken_back(site: S
     dialog.action("Use the article's title and summary").click()
     expect(dialog.prompt).to_have_value(re.compile("^A test. A"))
     dialog.action("Bring back my text").click()
-    expect(dialog.prompt).to_have_value("Before the picture.")
+    expect(dialog.prompt).to_have_value("my own words")
     assert violations(page) == []
     assert site.query("SELECT count(*) FROM cms_ai_images_generationtask") == tasks
 

@@ -131,7 +131,7 @@ export class Compose {
   }
 
   setPrompt(text) {
-    this.text.value = text;
+    this.text.replace(text);
   }
 
   /** Set the form as it was when `task` was asked for, with `seed` if there is one. */
@@ -147,7 +147,7 @@ export class Compose {
     setText(this.note.firstElementChild, this.#texts.get("refining", { seed: image.seed }));
     this.note.hidden = false;
     this.prompt.focus();
-    this.prompt.select();
+    this.prompt.setSelectionRange(this.prompt.value.length, this.prompt.value.length); // to go on, not to begin anew
   }
 
   /** After `task` was asked for with `settings`: they are where the next picture starts, here and elsewhere. */

@@ -5,7 +5,8 @@ export class Prompt {
   #texts;
   #limit = Infinity;
   #starts = {}; // name of a button -> the text that it puts in
-  #before = null; // what was written before a start took its place
+  #before = null; // what the author had written before another text took its place
+  #put = null; // that other text
 
   constructor(form, texts) {
     this.input = form.querySelector("#prompt");
@@ -34,6 +35,13 @@ export class Prompt {
     this.#render();
   }
 
+  /** Put `text` in the place of what is written. The author's own words can be brought back. */
+  replace(text) {
+    if (![text, this.#put].includes(this.value)) this.#before = this.value;
+    this.#put = text;
+    this.value = text;
+  }
+
   /** Offer texts of the page as a start; each is there only where there is a text. */
   offer({ selection = "", article = null }) {
     const { title = "", summary = "" } = article ?? {};
@@ -48,9 +56,7 @@ export class Prompt {
       this.#before = null;
     } else if (start === "example") this.value = button.textContent;
     else if (start in this.#starts) {
-      const text = shortened(this.#starts[start], this.#limit);
-      if (this.value !== text) this.#before = this.value;
-      this.value = text;
+      this.replace(shortened(this.#starts[start], this.#limit));
     } else return;
     this.#render();
     this.input.focus();
