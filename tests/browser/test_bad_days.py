@@ -211,6 +211,21 @@ def test_after_reopening_nothing_is_left_of_a_failure_that_was_told(site: Site, 
     expect(dialog.prompt).to_have_value(PROMPT)
 
 
+def test_pictures_that_are_ready_are_shown_beside_a_later_failure(page: Page) -> None:
+    dialog = Dialog(page).open().generate().wait_for_pictures()
+    dialog.generate("another one", model="Broken model").alert.get_by_text("An administrator").wait_for()
+    page.reload()
+    dialog.open()
+    expect(dialog.pictures).to_have_count(2)
+    expect(dialog.alert).to_contain_text("An administrator")
+    expect(dialog.prompt).to_have_value("another one")
+
+    dialog.action("History").click()
+    dialog.root.get_by_role("button", name=PROMPT).first.click()
+    expect(dialog.pictures.first).to_be_focused()
+    expect(dialog.alert).to_be_empty()  # what it said was about the other one
+
+
 def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page: Page) -> None:
     before = site.count_tasks()
     site.stop_worker()

@@ -210,10 +210,10 @@ export class Controller {
   /** Show a task of the history as if it had just been asked for. */
   #openTask(task) {
     this.#earlier = null;
+    this.messages.showAlert(null); // it was about another one
     this.#follow(task);
     this.#showView("results");
-    if (!isFinal(task)) return;
-    this.gallery.focus();
+    if (isFinal(task)) this.gallery.focus();
   }
 
   // -- what the server says --------------------------------------------------------------------------------------------
@@ -236,9 +236,12 @@ export class Controller {
     if (choices.presets && choices.models) this.compose.fill({ ...choices, limits: health });
     if (!tasks) return;
     const { task } = this.round;
-    const here = tasks.find((candidate) => this.#matters(candidate));
+    const open = tasks.filter((candidate) => this.#matters(candidate));
+    const [here] = open;
     if (here && (!task || task.id === here.id)) {
       if (!task && !this.compose.prompt.value) this.compose.restore(here); // else something else is being written
+      const ready = open.find(({ status }) => status === "succeeded");
+      if (!task && ready && ready !== here) this.#follow(ready); // they stay where nothing comes of the newer one
       this.#follow(here);
     } else if (this.round.isDrawing) await this.#attempt(async () => this.#follow(await api.task(task.id)));
   }
