@@ -178,6 +178,15 @@ def test_what_the_server_refuses_is_said(opened: Dialog) -> None:
     expect(opened.root.locator("[data-part=history-problem]")).to_be_empty()
 
 
+def test_on_a_phone_it_begins_at_the_top(open_page: OpenPage) -> None:
+    page = open_page(ADD, user="historian", width=390, height=844)
+    heading = open_history(page).root.get_by_role("heading", name="History")
+    expect(heading).to_be_focused()
+    page.wait_for_function(
+        "heading => heading.getBoundingClientRect().top < innerHeight / 5", arg=heading.element_handle()
+    )
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (320, "light")])
 def test_axe_finds_nothing_and_nothing_is_cut_off(open_page: OpenPage, scheme: str, width: int) -> None:
     page = open_page(ADD, user="historian", width=width, color_scheme=scheme)

@@ -41,11 +41,13 @@ export class History {
   }
 
   /** Ask, and go to its heading. */
-  show() {
-    this.#root.querySelector("h3").focus({ preventScroll: true });
+  async show() {
+    const heading = this.#root.querySelector("h3");
+    heading.focus({ preventScroll: true });
     this.#root.scrollIntoView(); // on a narrow screen it is below the form
     this.#fillChoices();
-    this.#search();
+    await this.#search();
+    if (heading.matches(":focus")) this.#root.scrollIntoView(); // before that, there was not enough below it
   }
 
   /** What is on its way is not shown any more. */
