@@ -53,6 +53,14 @@ def test_the_progress_is_told_in_words(page: Page) -> None:
     expect(dialog.action("Cancel")).to_be_hidden()
 
 
+def test_the_boxes_stay_where_they_are_when_the_pictures_come(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Slow model")
+    expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    before = [box.bounding_box() for box in dialog.root.locator(".box").all()]
+    dialog.wait_for_pictures()
+    assert [box.bounding_box() for box in dialog.root.locator(".box").all()] == before
+
+
 def test_without_event_streams_it_asks(page: Page) -> None:
     page.route("**/events/", lambda route: route.fulfill(status=204))
     dialog = Dialog(page).open().generate(model="Slow model", count=1)
