@@ -64,7 +64,7 @@ class TaskListView(AIImagesView):
 
 class TaskReadyView(AIImagesView):
     def get(self, request: Request) -> Response:
-        """How many of the caller's tasks at `origin` wait to be looked at, in all and by field, and are being drawn."""
+        """How many of the caller's tasks at `origin` have pictures to choose from, in all and by field, and are being drawn."""
         tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request)
         counts = (
             tasks.filter(_active() | _unreviewed())
@@ -83,7 +83,7 @@ class TaskReadyView(AIImagesView):
 
 
 def _still_open(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
-    """Running, waiting, lately failed, or finished with pictures that nobody has looked at yet."""
+    """Running, waiting, lately failed, or finished with pictures of which none was taken yet."""
     return tasks.filter(_active() | _recent() & Q(status=Status.FAILED) | _unreviewed()).order_by("-id")
 
 

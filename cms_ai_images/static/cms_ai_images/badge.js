@@ -1,5 +1,5 @@
 /**
- * How many tasks have pictures that nobody has looked at yet, as a number on the buttons that open the dialog. One
+ * How many tasks have pictures of which none was taken yet, as a number on the buttons that open the dialog. One
  * request when the page is there; then only while something is being drawn, and seldom while nobody looks at the page.
  */
 const START = 400; // until then a page has made its editors, so that one question is enough for all
