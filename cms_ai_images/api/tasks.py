@@ -64,7 +64,7 @@ class TaskListView(AIImagesView):
 
 class TaskReadyView(AIImagesView):
     def get(self, request: Request) -> Response:
-        """How many of the caller's tasks at `origin` have pictures to choose from, and how many are drawn."""
+        """How many own tasks at `origin` have pictures to choose from, in all and by field, and how many are drawn."""
         tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request)
         counts = (
             tasks.filter(_active() | _unreviewed())
