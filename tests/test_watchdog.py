@@ -116,7 +116,7 @@ def test_a_call_that_hangs_for_ever_asks_for_a_new_process(model, place):
     with worker():
         wait_for(lambda: GenerationTask.objects.get().status == Status.SUCCEEDED)
     task.refresh_from_db()
-    # While one landing hangs the next attempt is drawn and waits behind it: it is handed back, or runs out of time, too.
+    # While one landing hangs, a second attempt is drawn and waits behind it: handed back, or out of time as well.
     assert 1 <= task.failures < task.attempt
 
 
