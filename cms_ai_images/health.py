@@ -7,6 +7,7 @@ import dataclasses
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
+from cms_ai_images import queue
 from cms_ai_images.connections import get_redis
 from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Status
@@ -14,7 +15,10 @@ from cms_ai_images.types import Status
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Health:
-    """`status` is `ok`, `no_worker` or `queue_unreachable`; `detail` says it in words for an author."""
+    """`status` is `ok`, `no_worker` or `queue_unreachable`; `detail` says it in words for an author.
+
+    `queued` counts no further than `queue.COUNTED`.
+    """
 
     status: str
     detail: str
@@ -30,7 +34,7 @@ def living_pools() -> set[str]:
 def check(pool: str) -> Health:
     """The state of one pool. Liveness comes from the database: RQ forgets workers when Redis is emptied."""
     workers = Worker.objects.alive().filter(pool=pool).count()
-    queued = GenerationTask.objects.filter(status=Status.QUEUED, pool=pool).count()
+    queued = queue.count(GenerationTask.objects.filter(status=Status.QUEUED, pool=pool))
     status, detail = "ok", _("Ready.")
     if not workers:
         status = "no_worker"

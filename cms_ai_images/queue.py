@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import django_rq
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -26,6 +27,8 @@ RESULT_TTL = 3600
 """Seconds for which finished jobs stay visible in RQ's pages."""
 FAILURE_TTL = 7 * 24 * 3600
 """Seconds for which failed jobs stay visible in RQ's pages."""
+COUNTED = 1000
+"""Whoever waits behind so many tasks does not ask how many exactly."""
 
 
 def job_id(task: GenerationTask) -> str:
@@ -103,11 +106,17 @@ def eta(task: GenerationTask, position: int | None, step: Progress | None) -> in
 def position(task: GenerationTask) -> int | None:
     """How many tasks of the pool, this one included, come before it is drawn; `None` unless it is queued.
 
-    Counts over the partial index of queued rows, so the length of the history does not matter.
+    Counts over the partial index of queued rows and no further than `COUNTED`, so neither the history nor the queue can
+    make it slow. Turns that authors take under the rate limit are not foreseen: it may be sooner.
     """
     if task.status != Status.QUEUED:
         return None
-    ahead = GenerationTask.objects.filter(status=Status.QUEUED, pool=task.pool)
-    higher = ahead.filter(priority__gt=task.priority).count()
-    same = ahead.filter(priority=task.priority, pk__lt=task.pk).count()
-    return higher + same + 1
+    waiting = GenerationTask.objects.filter(status=Status.QUEUED, pool=task.pool)
+    higher = count(waiting.filter(priority__gt=task.priority))
+    same = count(waiting.filter(priority=task.priority, available_at__lte=task.available_at).exclude(pk=task.pk))
+    return min(higher + same, COUNTED) + 1
+
+
+def count(waiting: QuerySet[GenerationTask]) -> int:
+    """How many there are; from `COUNTED` on it no longer matters."""
+    return waiting.order_by()[:COUNTED].count()

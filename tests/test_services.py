@@ -116,6 +116,17 @@ class TestRequest:
         first, second, urgent = ask(admin), ask(admin), ask(admin, priority="high")
         assert [queue.position(task) for task in (urgent, first, second)] == [1, 2, 3]
 
+    def test_position_is_counted_to_a_limit(self, admin, model, monkeypatch):
+        monkeypatch.setattr(queue, "COUNTED", 2)
+        tasks = [ask(admin) for _ in range(4)]
+        assert [queue.position(task) for task in tasks] == [1, 2, 3, 3]
+
+    def test_a_task_that_was_started_again_waits_at_the_end(self, admin, model):
+        first, second = ask(admin), ask(admin)
+        services.cancel(admin, first)
+        services.retry(admin, first)
+        assert [queue.position(task) for task in (second, first)] == [1, 2]
+
 
 @pytest.mark.django_db(transaction=True)
 class TestCancelAndRetry:
