@@ -116,6 +116,25 @@ def test_what_the_author_leaves_out_is_proposed(author: User) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("The light at Kap Arkona", "the-light-at-kap-arkona-"),
+        ("Cover.JPG", "cover-"),
+        ("2026/05 v1.2", "2026-05-v1-2-"),
+        ("  ", "a-red-apple-on-the-beach-"),
+        ("Мая́к", "ai-image-"),  # never the words of the prompt
+    ],
+)
+@pytest.mark.django_db
+def test_the_file_itself_is_called_what_its_author_calls_it(author: User, name: str, start: str) -> None:
+    image = make_image(task=make_task(author, status=Status.SUCCEEDED, prompt=PROMPT))
+    accepted = accept(image, name=name)
+    assert accepted.original_filename.startswith(start)
+    assert public_files(image.task) == [accepted.file.name], "Nothing was public under another name before."
+    assert accepted.url.endswith(f"/{accepted.original_filename}")
+
+
+@pytest.mark.parametrize(
     "text", ["x" * 300, "<b onmouseover='alert(1)'>" + "é" * 300, "a" + "\u0301" * 400, "海" * 300]
 )
 @pytest.mark.django_db

@@ -1,7 +1,8 @@
 """Accepting a picture: copy the bytes, commit the rows, delete the draft - in this order.
 
 Killed between any two of these nothing is lost: the copy has a name made of task, index and content, so the next try
-finds it, and the draft stays until the rows are committed.
+finds it, and the draft stays until the rows are committed. (A try under another name of the author's leaves the first
+copy to `orphans`.)
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
             raise
         return describing.revise(image, details)
     folder = folders.folder_for(details.folder_id, image.task.user)  # a wrong one must not leave a public copy behind
-    name = _copy(image, data)
+    name = _copy(image, data, details.name or "")
     with transaction.atomic():
         locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)
         if locked.filer_image is not None:
@@ -70,9 +71,9 @@ def public_storage() -> Storage:
     return File._meta.get_field("file").storages["public"]
 
 
-def _copy(image: GeneratedImage, data: bytes) -> str:
-    """The bytes in the public storage. Returns the name they have there."""
-    name = posixpath.join(FOLDER, f"{image.task.created_at:%Y/%m}", naming.file_name(image))
+def _copy(image: GeneratedImage, data: bytes, title: str) -> str:
+    """The bytes in the public storage, called as their author calls them. Returns the name they have there."""
+    name = posixpath.join(FOLDER, f"{image.task.created_at:%Y/%m}", naming.file_name(image, title))
     with files.failures_as_unavailable():
         return files.put(public_storage(), name, data)
 

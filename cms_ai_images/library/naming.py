@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.utils.text import slugify
 
 from cms_ai_images.models import GeneratedImage, GenerationTask
@@ -9,6 +11,9 @@ from cms_ai_images.types import OutputFormat
 
 MAX_LENGTH = 255
 """Characters that django-filer keeps of a name, an alternative text or a caption."""
+
+ENDING = re.compile(r"\.(png|jpe?g|webp|gif|avif)\s*$", re.IGNORECASE)
+"""What people add to a file's name out of habit; the format says which ending it has."""
 
 
 def title(task: GenerationTask) -> str:
@@ -27,11 +32,15 @@ def download_name(image: GeneratedImage) -> str:
     return f"{words}-{image.index + 1}.{OutputFormat(image.output_format).extension}"
 
 
-def file_name(image: GeneratedImage) -> str:
-    """A name for the file: the start of the prompt in ASCII, made unique by task, index and content."""
-    words = slugify(image.task.prompt)[:50].strip("-") or "ai-image"
+def file_name(image: GeneratedImage, name: str = "") -> str:
+    """A name for the file: what its author calls it, else the start of the prompt; unique by task, index and content.
+
+    The words are in ASCII, as every storage and address takes them. An author's name that has none of it gives way to
+    a neutral one, never to the prompt, which readers are not meant to see in an address.
+    """
+    words = slugify(re.sub(r"[./\\]", " ", ENDING.sub("", name.strip() or image.task.prompt)))[:50].strip("-_")
     extension = OutputFormat(image.output_format).extension
-    return f"{words}-{image.task.uuid.hex[:12]}-{image.index + 1}-{image.sha256[:8]}.{extension}"
+    return f"{words or 'ai-image'}-{image.task.uuid.hex[:12]}-{image.index + 1}-{image.sha256[:8]}.{extension}"
 
 
 def shorten(text: str, length: int = MAX_LENGTH) -> str:
