@@ -62,6 +62,9 @@ DEFAULTS: dict[str, Any] = {
     "EVENTS_MAX_SECONDS": 900,
     # Budgets.
     "CREDITS": False,
+    # What is remembered of people.
+    "AUDIT_RETENTION_DAYS": None,
+    "DELETED_USER_PROMPTS": "keep",
 }
 
 

@@ -97,6 +97,13 @@ class GenerationModel(models.Model):
         blank=True,
         help_text=_('Points per picture, for example {"text_to_image": {"standard": 30}}.'),
     )
+    groups = models.ManyToManyField(
+        "auth.Group",
+        verbose_name=_("groups"),
+        blank=True,
+        related_name="+",
+        help_text=_("Who may use it; nobody chosen means everybody."),
+    )
     pool = models.SlugField(
         _("pool"), default="images", help_text=_("The group of workers, and of RQ queues, that serves this model.")
     )
@@ -108,6 +115,7 @@ class GenerationModel(models.Model):
         ordering = ["position", "label"]
         verbose_name = _("generation model")
         verbose_name_plural = _("generation models")
+        permissions = [("manage_models", _("Can manage AI image models"))]
 
     def __str__(self) -> str:
         return self.label

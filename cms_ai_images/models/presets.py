@@ -50,6 +50,10 @@ class StylePreset(models.Model):
         ordering = ["position", "name"]
         verbose_name = _("style preset")
         verbose_name_plural = _("style presets")
+        permissions = [
+            ("manage_presets", _("Can manage AI image styles")),
+            ("approve", _("Can publish AI image styles")),
+        ]
 
     def __str__(self) -> str:
         return self.name
