@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images import conf, credits, health, lifecycle, outcomes, progress, queue
+from cms_ai_images import audit, conf, credits, health, lifecycle, outcomes, progress, queue
 from cms_ai_images.exceptions import (
     DraftGone,
     ModelNotAvailable,
@@ -56,7 +56,7 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
     """End a waiting task at once and a running one within a step. Cancelling twice is no error."""
     check_manager(user, task)
-    while not (outcomes.cancelled(task) or _ask_to_stop(task)):
+    while not _cancel(user, task):
         task.refresh_from_db()
         if task.is_final:
             break
@@ -69,10 +69,10 @@ def cancel(user: Any, task: GenerationTask) -> GenerationTask:
 def retry(user: Any, task: GenerationTask) -> GenerationTask:
     """Queue a failed or cancelled task again, as it was frozen, at today's price."""
     check_manager(user, task)
-    return repeat(task)
+    return repeat(task, by=user)
 
 
-def repeat(task: GenerationTask) -> GenerationTask:
+def repeat(task: GenerationTask, *, by: Any = None) -> GenerationTask:
     """The same for an operator who starts a failed job again in RQ's pages, where nobody is known by name."""
     model = task.model
     if model is None or not model.enabled:
@@ -101,6 +101,7 @@ def repeat(task: GenerationTask) -> GenerationTask:
         if not moved:
             raise StateConflict(status=task.get_status_display())
         credits.reserve(task)
+        audit.record(audit.Action.RETRIED, task, by=by, points=task.cost)
         progress.forget(task.pool, task.uuid)
         transaction.on_commit(partial(queue.dispatch, task), robust=True)
     return task
@@ -121,6 +122,7 @@ def discard(user: Any, image: GeneratedImage) -> GeneratedImage:
             review_state=ReviewState.DISCARDED, reviewed_at=timezone.now(), file=""
         )
         if discarded:
+            audit.record(audit.Action.DISCARDED, image, by=user, task=image.task.uuid)
             transaction.on_commit(partial(drafts.delete, key), robust=True)
     image.refresh_from_db()
     if image.review_state == ReviewState.ACCEPTED:
@@ -154,13 +156,23 @@ def check_manager(user: Any, task: GenerationTask) -> None:
         check_owner(user, task)
 
 
+@transaction.atomic
+def _cancel(user: Any, task: GenerationTask) -> bool:
+    """`False` when it was neither waiting nor running, which may change in this moment."""
+    if not (outcomes.cancelled(task) or _ask_to_stop(task)):
+        return False
+    if task.cancel_requested_at is None:
+        audit.record(audit.Action.CANCELLED, task, by=user)
+    return True
+
+
 def _ask_to_stop(task: GenerationTask) -> bool:
     """`False` unless it runs: in this moment it may have gone back to the queue, or ended."""
     if not GenerationTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(cancel_requested_at=timezone.now()):
         return False
     attempt = GenerationTask.objects.values_list("attempt", flat=True).get(pk=task.pk)  # it may have been claimed since
-    progress.request_cancel(task.pool, task.uuid, attempt)
-    progress.announce(task.pool, task.uuid)
+    transaction.on_commit(partial(progress.request_cancel, task.pool, task.uuid, attempt), robust=True)
+    transaction.on_commit(partial(progress.announce, task.pool, task.uuid), robust=True)
     return True
 
 
@@ -206,6 +218,15 @@ def _store(user: Any, request: GenerationRequest, resolved: Resolved) -> Generat
             origin_field=request.origin.field if request.origin else "",
         )
         credits.reserve(task)
+        audit.record(
+            audit.Action.GENERATED,
+            task,
+            by=user,
+            operation=task.operation,
+            pictures=resolved.parameters.num_images,
+            style=task.preset_label,
+            points=task.cost,
+        )
         transaction.on_commit(partial(queue.dispatch, task), robust=True)
     return task
 

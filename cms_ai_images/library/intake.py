@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from filer.models import File, Folder
 from filer.settings import FILER_IMAGE_MODEL
 
+from cms_ai_images import audit
 from cms_ai_images.exceptions import DraftGone
 from cms_ai_images.library import describing, drafts, files, folders, naming
 from cms_ai_images.models import GeneratedImage
@@ -61,6 +62,9 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
         GeneratedImage.objects.filter(pk=image.pk).update(
             filer_image=filer_image, review_state=ReviewState.ACCEPTED, reviewed_at=timezone.now(), file=""
         )
+        task = image.task
+        accepted = {"task": task.uuid, "file": filer_image.pk, "at_once": task.auto_accept}
+        audit.record(audit.Action.ACCEPTED, image, by=task.user, **accepted)
         transaction.on_commit(partial(drafts.delete, key), robust=True)
     image.refresh_from_db()
     return filer_image

@@ -71,15 +71,15 @@ class AuditEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.get_action_display()}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert only."""
+        if not self._state.adding:
+            raise ValidationError(_("An entry of the audit trail cannot be changed."), code="entry_immutable")
+        super().save(*args, **kwargs)
+
     @property
     def actor_name(self) -> str:
         """Whom to name: the person as they were called then, or a word for nobody."""
         if self.actor_label == DELETED_USER:
             return gettext(DELETED_USER)
         return self.actor_label or gettext("the system")
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert only."""
-        if not self._state.adding:
-            raise ValidationError(_("An entry of the audit trail cannot be changed."), code="entry_immutable")
-        super().save(*args, **kwargs)
