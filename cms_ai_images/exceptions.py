@@ -23,10 +23,13 @@ class AIImagesError(Exception):
     author_message: ClassVar[str | Promise | None] = None
     """What an author is told instead, where `message` holds something that is the administrators' business."""
     retryable: ClassVar[bool] = False
+    retry_after: int = 10
+    """Seconds until it is worth trying again, where that can help at all; an instance may know better."""
     field: str | None = None
 
-    def __init__(self, *, field: str | None = None, **params: Any) -> None:
+    def __init__(self, *, field: str | None = None, retry_after: int | None = None, **params: Any) -> None:
         self.field = field or type(self).field
+        self.retry_after = retry_after or type(self).retry_after
         self.params = params
         super().__init__(self.code)
 
@@ -96,6 +99,20 @@ class ParameterOutOfRange(InvalidRequest):
     message = _("%(parameter)s must be between %(low)s and %(high)s.")
 
 
+class ModelBeyondLimits(InvalidRequest):
+    """The smallest thing that the model does is more than this person may ask for."""
+
+    code = "model_beyond_limits"
+    field = "model"
+    message = _("%(model)s needs more than your limits allow. Choose another model, or ask an administrator.")
+
+
+class QualityNotOffered(InvalidRequest):
+    code = "quality_not_offered"
+    field = "quality"
+    message = _("%(model)s does not offer this quality. Choose one of: %(qualities)s.")
+
+
 class ParameterLocked(InvalidRequest):
     code = "parameter_locked"
     message = _("%(parameter)s is set by the style “%(preset)s”. Leave it out or choose another style.")
@@ -140,15 +157,94 @@ class OriginNotFound(InvalidRequest):
     )
 
 
+class RequestTooLarge(AIImagesError):
+    code = "request_too_large"
+    status = 413
+    message = _("This request is longer than %(limit)d bytes.")
+
+
+class IdempotencyKeyReused(AIImagesError):
+    code = "idempotency_key_reused"
+    status = 422
+    field = "Idempotency-Key"
+    message = _("This key was used for another request. Use a new key for each request, and the same one to repeat it.")
+
+
 class FolderNotFound(InvalidRequest):
     code = "folder_not_found"
     field = "folder_id"
     message = _("This folder no longer exists. Choose another one.")
 
 
+class AddressRefused(InvalidRequest):
+    """Said alike for a host that is not listed and for one inside the network: what is there is not told."""
+
+    code = "address_refused"
+    field = "url"
+    message = _("The server “%(host)s” may not be called from here. Ask an administrator to allow it.")
+
+
 class TooManyFavourites(InvalidRequest):
     code = "too_many_favourites"
     message = _("You have %(limit)d favourites, which is the most. Remove one first.")
+
+
+# -- Pictures that people bring ----------------------------------------------------------------------------------------
+
+
+class UploadTooLarge(InvalidRequest):
+    code = "upload_too_large"
+    status = 413
+    field = "file"
+    message = _("The file is larger than %(limit)d MiB. Save the picture smaller, or as a JPEG.")
+
+
+class UploadNotAPicture(InvalidRequest):
+    """Whatever is wrong with it: to whoever tries, how the decoder stumbled is nobody's business."""
+
+    code = "upload_not_a_picture"
+    status = 422
+    field = "file"
+    message = _("This file is no whole picture in one of these formats: %(formats)s. Save it as one of them.")
+
+
+class UploadTooManyPixels(InvalidRequest):
+    code = "upload_too_many_pixels"
+    status = 422
+    field = "file"
+    message = _("The picture has more than %(limit)d megapixels. Make it smaller first.")
+
+
+class UploadTooSmall(InvalidRequest):
+    code = "upload_too_small"
+    status = 422
+    field = "file"
+    message = _("The picture has %(width)d × %(height)d pixels; each side needs at least %(least)d.")
+
+
+class RemotePictureUnavailable(InvalidRequest):
+    code = "remote_picture_unavailable"
+    status = 422
+    field = "references"
+    message = _("No picture could be fetched from %(host)s. Open the address in a browser, or upload the picture.")
+
+
+class ReferenceNotFound(InvalidRequest):
+    code = "reference_not_found"
+    field = "references"
+    message = _("A reference picture is no longer there, or it is not yours. Choose another one.")
+
+
+class WrongNumberOfReferences(InvalidRequest):
+    code = "wrong_number_of_references"
+    field = "references"
+    message = _("This operation takes %(wanted)d reference pictures and was given %(given)d.")
+
+
+class ReferenceInUse(AIImagesError):
+    code = "reference_in_use"
+    status = 409
+    message = _("Pictures are being made from this one. Wait for them, or cancel them first.")
 
 
 # -- Who may -----------------------------------------------------------------------------------------------------------
@@ -160,10 +256,21 @@ class NotLoggedIn(AIImagesError):
     message = _("Your session has ended. Log in again in another tab, then repeat this; your text is kept.")
 
 
+class TokenInvalid(NotLoggedIn):
+    code = "token_invalid"
+    message = _("This token is not valid: it is unknown, expired or revoked, or its user may not log in.")
+
+
 class NotPermitted(AIImagesError):
     code = "not_permitted"
     status = 403
     message = _("You may not do this. Ask an administrator for the permission “%(permission)s”.")
+
+
+class ScopeMissing(AIImagesError):
+    code = "scope_missing"
+    status = 403
+    message = _("This token may not do this. Make one that has the scope “%(scope)s”.")
 
 
 class NotFound(AIImagesError):
@@ -176,6 +283,29 @@ class InsufficientCredits(AIImagesError):
     code = "insufficient_credits"
     status = 402
     message = _("This would cost %(cost)d points and %(balance)d are left. Ask for fewer pictures.")
+
+
+class RateLimited(AIImagesError):
+    code = "rate_limited"
+    status = 429
+    retryable = True
+    message = _("You may ask %(limit)d times within a minute. Try again in %(seconds)d seconds; your text is kept.")
+
+
+class TooManyTasks(AIImagesError):
+    code = "too_many_tasks"
+    status = 429
+    retryable = True
+    message = _("You have %(limit)d tasks that wait or are being drawn, which is the most. Wait for one, or cancel one.")
+
+
+class StorageFull(AIImagesError):
+    code = "storage_full"
+    status = 409
+    message = _(
+        "Your drafts take %(used)d of %(limit)d MiB, so there is no room for these pictures. Discard some that you do "
+        "not need, or put them into the library."
+    )
 
 
 # -- The state of things -----------------------------------------------------------------------------------------------
@@ -200,6 +330,14 @@ class NoWorker(AIImagesError):
     message = _(
         "No worker is running, so nothing would be drawn. Your text is kept; tell an administrator or try later."
     )
+
+
+class QueueFull(AIImagesError):
+    code = "queue_full"
+    status = 503
+    retryable = True
+    retry_after = 30
+    message = _("%(limit)d tasks are waiting already. Your text is kept; try again when fewer people are at work.")
 
 
 class StorageUnavailable(AIImagesError):
@@ -290,6 +428,12 @@ class PictureWithheld(GenerationError):
     code = "picture_withheld"
     retryable = False
     message = _("The model's own safety check withheld the picture. Please describe it differently.")
+
+
+class ReferenceGone(GenerationError):
+    code = "reference_gone"
+    retryable = False
+    message = _("The reference picture is no longer there. Ask for the picture again with another one.")
 
 
 class PictureNotStored(GenerationError):

@@ -13,11 +13,13 @@ import base64
 import dataclasses
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -26,10 +28,12 @@ from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf, health, progress, services
+from cms_ai_images.api.authentication import check_scope, identify
 from cms_ai_images.api.problems import problem_response
 from cms_ai_images.api.serializers import task_json, tasks_for_display
 from cms_ai_images.connections import get_async_redis
 from cms_ai_images.exceptions import AIImagesError, NotFound
+from cms_ai_images.models.tokens import Scope
 from cms_ai_images.types import Status
 
 REFRESH_SECONDS = 5.0
@@ -38,6 +42,7 @@ WITHOUT_REDIS_SECONDS = 2.0
 """How often the row is read while Redis is away."""
 
 
+@login_not_required  # a token is no login; the view itself says 401
 @require_GET
 async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     """Stream the caller's task until it ends, at most `EVENTS_MAX_SECONDS`; the browser then connects again."""
@@ -45,7 +50,7 @@ async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
         return HttpResponse(status=204)
     language = get_language() or "en"
     try:
-        snapshot = await sync_to_async(_snapshot)(request, uuid, language)
+        snapshot = await sync_to_async(_first_snapshot)(request, uuid, language)
     except AIImagesError as error:
         return problem_response(error)
     stream = _stream(request, uuid, language, snapshot)
@@ -138,9 +143,17 @@ class Notices:
         await self._redis.aclose()
 
 
+def _first_snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
+    """The same, once it is known who asks."""
+    with _no_connection_kept():
+        request.user, token = identify(request)
+        check_scope(token, Scope.READ)
+        return _snapshot(request, uuid, language)
+
+
 def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
-    """All that is told of the task. Leaves no database connection open: hundreds of streams would hold hundreds."""
-    try:
+    """All that is told of the task."""
+    with _no_connection_kept():
         services.check_permission(request.user)
         task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
         if task is None:
@@ -148,6 +161,13 @@ def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
         with override(language):
             state = dataclasses.asdict(health.check(task.pool))
             return Snapshot(pool=task.pool, task=task_json(task), health=state)
+
+
+@contextmanager
+def _no_connection_kept() -> Iterator[None]:
+    """Hundreds of streams would hold hundreds of database connections."""
+    try:
+        yield
     finally:
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:

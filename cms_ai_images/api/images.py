@@ -15,6 +15,7 @@ from cms_ai_images.api.serializers import PictureDetailsSerializer, image_json
 from cms_ai_images.exceptions import DraftGone, NotFound
 from cms_ai_images.library import drafts, files, naming
 from cms_ai_images.models import GeneratedImage
+from cms_ai_images.models.tokens import Scope
 from cms_ai_images.types import OutputFormat
 
 
@@ -58,6 +59,8 @@ class ImageDownloadView(AIImagesView):
 
 
 class ImageAcceptView(AIImagesView):
+    write_scope = Scope.LIBRARY
+
     def post(self, request: Request, uuid: UUID) -> Response:
         """Put it into the media library. Repeating this changes what is said anew, and makes no second file."""
         serializer = PictureDetailsSerializer(data=request.data)
@@ -69,6 +72,8 @@ class ImageAcceptView(AIImagesView):
 
 
 class ImageDiscardView(AIImagesView):
+    write_scope = Scope.LIBRARY
+
     def post(self, request: Request, uuid: UUID) -> Response:
         """Throw a draft away."""
         image = services.discard(request.user, own_image(request, uuid))

@@ -15,6 +15,8 @@ from rest_framework.response import Response
 from cms_ai_images.exceptions import AIImagesError
 
 CONTENT_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="ai-images"'
+"""`WWW-Authenticate` of a 401: it makes no browser open a window of its own."""
 
 
 def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -37,7 +39,10 @@ def problem_of(error: AIImagesError) -> dict[str, Any]:
 
 def problem_response(error: AIImagesError) -> JsonResponse:
     """The same as a plain Django response, for views outside the REST framework."""
-    return JsonResponse(problem_of(error), status=error.status, content_type=CONTENT_TYPE)
+    response = JsonResponse(problem_of(error), status=error.status, content_type=CONTENT_TYPE)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = CHALLENGE
+    return response
 
 
 class ProblemFormatter(ExceptionFormatter):
@@ -69,10 +74,12 @@ def exception_handler(exc: Exception, context: Any) -> Response | None:
     """The handler of all API views."""
     response: Response | None
     if isinstance(exc, AIImagesError):
-        retry = {"Retry-After": "10"} if exc.retryable else None
+        retry = {"Retry-After": str(exc.retry_after)} if exc.retryable else None
         response = Response(problem_of(exc), status=exc.status, headers=retry)
     else:
         response = ProblemHandler(exc, context).run()
     if response is not None:
         response.content_type = CONTENT_TYPE
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response["WWW-Authenticate"] = CHALLENGE
     return response

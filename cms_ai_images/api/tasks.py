@@ -15,11 +15,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cms_ai_images import progress, services
+from cms_ai_images.api.authentication import check_scope
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.filters import filtered
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
 from cms_ai_images.exceptions import NotFound
 from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.models.tokens import Scope
 from cms_ai_images.types import ReviewState, Status
 
 OPEN_FOR = timedelta(days=1)
@@ -57,7 +59,10 @@ class TaskListView(AIImagesView):
         """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
         serializer = GenerationRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        task = services.request_generation(request.user, serializer.to_request())
+        asked = serializer.to_request()
+        if asked.auto_accept:
+            check_scope(request.auth, Scope.LIBRARY)
+        task = services.request_generation(request.user, asked)
         data = task_json(tasks_for_display().get(pk=task.pk))
         return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": data["url"]})
 
