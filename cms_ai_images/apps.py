@@ -10,4 +10,6 @@ class CMSAIImagesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
+        from . import checks, erasure  # noqa: F401
+
+        erasure.connect()

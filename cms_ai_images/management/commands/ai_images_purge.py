@@ -1,4 +1,4 @@
-"""Delete drafts that nobody wanted, and files that nobody knows any more."""
+"""Delete drafts that nobody wanted, files that nobody knows any more, and old entries of the audit trail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from cms_ai_images import conf
+from cms_ai_images import audit, conf
 from cms_ai_images.library import drafts, orphans
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import ReviewState
@@ -16,8 +16,8 @@ from cms_ai_images.types import ReviewState
 
 class Command(BaseCommand):
     help = (
-        "Deletes the drafts that nobody accepted within the retention time, and what killed processes left in the "
-        "storages. Run it daily."
+        "Deletes the drafts that nobody accepted within the retention time, what killed processes left in the "
+        "storages, and entries of the audit trail that are older than AUDIT_RETENTION_DAYS. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,4 +46,6 @@ class Command(BaseCommand):
                 drafts.delete(str(image.file.name))
                 purged += 1
         swept = orphans.sweep(timezone.now() - timedelta(hours=options["orphan_hours"]))
-        self.stdout.write(f"Purged drafts: {purged}. Swept orphans: {swept}.")
+        keep = conf.get("AUDIT_RETENTION_DAYS")
+        forgotten = 0 if keep is None else audit.purge(timezone.now() - timedelta(days=keep))
+        self.stdout.write(f"Purged drafts: {purged}. Swept orphans: {swept}. Purged audit entries: {forgotten}.")

@@ -1,0 +1,83 @@
+"""What is forgotten with somebody who is deleted, as the setting `DELETED_USER_PROMPTS` says.
+
+- `keep`: nothing. Names stay where they were copied to, prompts with their tasks.
+- `anonymise`: the names. Nothing tells any more who asked; what was asked for stays.
+- `remove`: the names and the prompts. What still waits is cancelled.
+
+Tasks, points and the audit trail themselves stay in any case: bills and statistics rest on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models.signals import pre_delete
+from django.utils import timezone
+
+from cms_ai_images import conf, outcomes
+from cms_ai_images.models import APIToken, AuditEntry, CreditAccount, GeneratedImage, GenerationTask
+from cms_ai_images.models.audit import DELETED_USER
+from cms_ai_images.types import Status
+
+BATCH = 500
+"""Tasks whose prompts are emptied at a time."""
+
+
+def connect() -> None:
+    """Listen to the deletion of users."""
+    pre_delete.connect(_forget_deleted, sender=get_user_model(), dispatch_uid="cms_ai_images.erasure")
+
+
+def _forget_deleted(*, instance: Any, **kwargs: Any) -> None:
+    """Inside the transaction of the deletion, while the rows still say whose they are."""
+    choice = conf.get("DELETED_USER_PROMPTS")
+    if choice == "keep":
+        return
+    forget_names(instance)
+    if choice == "remove":
+        forget_prompts(instance)
+
+
+@transaction.atomic
+def forget_names(user: Any) -> None:
+    """Take this user's name out of the audit trail. The links to the row go with the row."""
+    AuditEntry.objects.filter(actor=user).update(actor_label=DELETED_USER)
+    accounts, tokens = (model.objects.filter(user=user) for model in (CreditAccount, APIToken))
+    for rows, label in ((accounts, DELETED_USER), (tokens, "")):
+        keys = [str(key) for key in rows.values_list("pk", flat=True)]
+        about = AuditEntry.objects.filter(object_type=rows.model._meta.model_name, object_id__in=keys)
+        about.update(object_label=label)
+
+
+@transaction.atomic
+def forget_prompts(user: Any) -> None:
+    """Empty the prompts of this user's tasks, and what the library's descriptions repeat of them.
+
+    What somebody has written into the library by hand (names, alternative texts, captions) belongs to the site.
+    """
+    tasks = GenerationTask.objects.filter(user=user)
+    for task in tasks.filter(status__in=Status.active()):
+        if not outcomes.cancelled(task):
+            GenerationTask.objects.filter(pk=task.pk).update(cancel_requested_at=timezone.now())
+    last = 0
+    while batch := list(tasks.filter(pk__gt=last).order_by("pk")[:BATCH]):
+        _forget_descriptions(batch)
+        for task in batch:
+            for values in (task.request, task.parameters):
+                values.update({name: "" for name in ("prompt", "negative_prompt") if values.get(name)})
+            task.fingerprint = ""
+        GenerationTask.objects.bulk_update(batch, ["request", "parameters", "fingerprint"])
+        last = batch[-1].pk
+
+
+def _forget_descriptions(tasks: Iterable[GenerationTask]) -> None:
+    """Of the library files that came from these tasks."""
+    accepted = GeneratedImage.objects.filter(task__in=tasks, filer_image__isnull=False)
+    for image in accepted.select_related("task", "filer_image"):
+        file = image.filer_image
+        if image.task.prompt and image.task.prompt in (file.description or ""):
+            forgotten = file.description.replace(image.task.prompt, "…")
+            type(file)._base_manager.filter(pk=file.pk).update(description=forgotten)
