@@ -1,0 +1,83 @@
+"""Which servers this site calls, for people who give it an address: hosts of a list, and no address inside the network.
+
+Whoever may name an address could otherwise have the site ask its own services (server-side request forgery).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+from cms_ai_images.exceptions import AddressRefused
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""The only IPv6 addresses that the Internet knows. Others may be translated to IPv4 addresses of this network."""
+NOT_CALLED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.88.99.0/24",  # relays that wrap IPv4 in IPv6
+        "2001::/23",  # protocols' own addresses; Teredo holds an IPv4 address
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4 holds an IPv4 address
+        "3fff::/20",  # documentation
+    )
+]
+"""What Python, in some versions, calls global although nobody should call it."""
+
+
+def split(url: str) -> SplitResult:
+    """The parts of an http or https address. Raises `AddressRefused` for any other, and where it holds a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise AddressRefused(host=url[:200]) from error
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0 or "@" in parts.netloc:
+        raise AddressRefused(host=parts.hostname or url[:200])
+    return parts
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port that is asked, also where the address does not say it."""
+    return parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def check_listed(url: str, hosts: Iterable[str]) -> SplitResult:
+    """Raise `AddressRefused` unless the host is in the list.
+
+    An entry is `example.org`, `example.org:8443` or `http://example.org`: without a scheme it means https, without a
+    port the scheme's own. Subdomains have entries of their own.
+    """
+    parts = split(url)
+    listed = (split(entry if "://" in entry else f"https://{entry}") for entry in hosts)
+    if (parts.scheme, parts.hostname, port_of(parts)) not in {
+        (entry.scheme, entry.hostname, port_of(entry)) for entry in listed
+    }:
+        raise AddressRefused(host=parts.hostname)
+    return parts
+
+
+def is_public(address: str) -> bool:
+    """Whether this IP address belongs to somebody in the Internet, as far as its number tells."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        if ip not in GLOBAL_UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_CALLED)
+
+
+def resolve(host: str, port: int, *, private: bool = False) -> str:
+    """The IP address to connect to. Ask once and use the answer: a second one may be another (DNS rebinding).
+
+    Raises `AddressRefused` where the name leads, also, into this network, unless `private` allows it, and `OSError`
+    where it leads nowhere.
+    """
+    found = [str(answer[4][0]) for answer in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not private and not all(map(is_public, found)):
+        raise AddressRefused(host=host)
+    return found[0]
