@@ -100,6 +100,17 @@ def read_preview(pool: str, uuid: UUID, index: int) -> bytes | None:
     return preview if isinstance(preview, bytes) else None
 
 
+def read_previews(pool: str, uuid: UUID, count: int) -> list[bytes]:
+    """The same for the first `count` pictures: those that there are, none when Redis is away."""
+    try:
+        with patient_redis(pool) as client:
+            found = client.hmget(_preview_key(uuid), [str(index) for index in range(count)])
+    except RedisError as error:
+        _complain(error, "The previews of task %s could not be read", uuid)
+        return []
+    return [preview for preview in found if isinstance(preview, bytes)]
+
+
 async def previews(client: AsyncRedis, uuid: UUID, count: int) -> list[bytes]:
     """The same for the first `count` pictures, from an event loop. Raises `RedisError`."""
     if not count:

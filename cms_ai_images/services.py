@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -49,7 +49,9 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
         return _store(user, request, resolved)
     with transaction.atomic():
         # Two equal requests at the same moment: the second waits here and finds the first one's task.
-        get_user_model()._default_manager.select_for_update().get(pk=user.pk)
+        # Not against rows that merely name this user, which could wait for us somewhere else.
+        users = get_user_model()._default_manager
+        users.select_for_update(no_key=connection.features.has_select_for_no_key_update).get(pk=user.pk)
         return _same_pictures(user, resolved) or _store(user, request, resolved)
 
 
@@ -128,6 +130,33 @@ def discard(user: Any, image: GeneratedImage) -> GeneratedImage:
     if image.review_state == ReviewState.ACCEPTED:
         raise DraftGone
     return image
+
+
+def put_away(user: Any, task: GenerationTask) -> None:
+    """Note that the author has looked at the drafts and wants none of them now. They stay until they are purged."""
+    check_owner(user, task)
+    task.images.filter(review_state=ReviewState.DRAFT, reviewed_at=None).update(reviewed_at=timezone.now())
+
+
+def delete(user: Any, task: GenerationTask) -> None:
+    """Take a task out of its author's history, with its drafts. Files of the library, ledger and audit trail outlive it.
+
+    A waiting task is cancelled, so its points come back. Raises `StateConflict` while it runs: cancel it first.
+    """
+    check_owner(user, task)
+    if outcomes.cancelled(task):
+        audit.record(audit.Action.CANCELLED, task, by=user)
+    with transaction.atomic():
+        locked = GenerationTask.objects.select_for_update().get(pk=task.pk)
+        if not locked.is_final:
+            raise StateConflict(status=locked.get_status_display())
+        keys = [str(key) for key in locked.images.exclude(file="").values_list("file", flat=True)]
+        audit.record(audit.Action.DELETED, locked, by=user)
+        locked.delete()
+        for key in keys:
+            transaction.on_commit(partial(drafts.delete, key), robust=True)
+        transaction.on_commit(partial(progress.forget, task.pool, task.uuid), robust=True)
+        transaction.on_commit(partial(progress.announce, task.pool, task.uuid), robust=True)
 
 
 def check_permission(user: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -101,17 +102,22 @@ def _recent() -> Q:
 
 
 def _unreviewed() -> Q:
-    """Lately drawn, with pictures to choose from and none chosen yet."""
+    """Lately drawn, with pictures to choose from, none chosen yet, and not put away either."""
     pictures = GeneratedImage.objects.filter(task=OuterRef("pk"))
-    drafts = Exists(pictures.filter(review_state=ReviewState.DRAFT))
+    drafts = Exists(pictures.filter(review_state=ReviewState.DRAFT, reviewed_at=None))
     taken = Exists(pictures.filter(review_state=ReviewState.ACCEPTED))
     return _recent() & Q(status=Status.SUCCEEDED) & Q(drafts) & ~Q(taken)
 
 
 class TaskDetailView(AIImagesView):
     def get(self, request: Request, uuid: UUID) -> Response:
-        """One task."""
-        return Response(task_json(own_task(request, uuid)))
+        """One task; with `previews=1`, while it runs, its small pictures in Base64 as the event stream tells them."""
+        task = own_task(request, uuid)
+        data = task_json(task)
+        if request.query_params.get("previews") and data["progress"]:
+            small = progress.read_previews(task.pool, task.uuid, data["num_images"])
+            data["previews"] = [b64encode(jpeg).decode() for jpeg in small]
+        return Response(data)
 
 
 class TaskCancelView(AIImagesView):
@@ -125,6 +131,13 @@ class TaskRetryView(AIImagesView):
     def post(self, request: Request, uuid: UUID) -> Response:
         """Queue a failed or cancelled task again."""
         services.retry(request.user, own_task(request, uuid))
+        return _current(request, uuid)
+
+
+class TaskPutAwayView(AIImagesView):
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Decide nothing about its pictures: they stay in the history, and no dialog reminds of them."""
+        services.put_away(request.user, own_task(request, uuid))
         return _current(request, uuid)
 
 

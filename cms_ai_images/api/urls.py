@@ -10,6 +10,7 @@ urlpatterns = [
     path("tasks/<uuid:uuid>/", tasks.TaskDetailView.as_view(), name="task-detail"),
     path("tasks/<uuid:uuid>/cancel/", tasks.TaskCancelView.as_view(), name="task-cancel"),
     path("tasks/<uuid:uuid>/retry/", tasks.TaskRetryView.as_view(), name="task-retry"),
+    path("tasks/<uuid:uuid>/put-away/", tasks.TaskPutAwayView.as_view(), name="task-put-away"),
     path("tasks/<uuid:uuid>/previews/<int:index>/", tasks.TaskPreviewView.as_view(), name="task-preview"),
     path("tasks/<uuid:uuid>/events/", events.task_events, name="task-events"),
     path("images/<uuid:uuid>/file/", images.ImageFileView.as_view(), name="image-file"),
