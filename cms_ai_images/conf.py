@@ -15,10 +15,24 @@ from django.utils.translation import gettext_lazy as _
 
 DEFAULTS: dict[str, Any] = {
     # What a request may ask for.
-    "PROMPT_MAX_LENGTH": 2000,
-    "MAX_IMAGES_PER_REQUEST": 4,
+    "LIMITS": {
+        "requests_per_minute": 3,
+        "active_tasks": 10,
+        "images_per_request": 4,
+        "pixels": None,
+        "steps": None,
+        "prompt_length": 2000,
+        "queue_length": None,
+        "task_seconds": 300,
+        "storage_mib": None,
+    },
     "DEFAULT_MODEL": None,
     "QUEUE_WITHOUT_WORKER": False,
+    # Pictures that people bring.
+    "UPLOAD_MAX_MIB": 20,
+    "UPLOAD_MAX_PIXELS": 50_000_000,
+    "REMOTE_PICTURE_HOSTS": [],
+    "REMOTE_PICTURE_SECONDS": 10,
     # What becomes of the pictures.
     "AUTO_ACCEPT": False,
     "LIBRARY_FOLDER": "AI images",
@@ -45,7 +59,6 @@ DEFAULTS: dict[str, Any] = {
     "LEASE_SECONDS": 10,
     "HEARTBEAT_SECONDS": 2,
     "WORKER_TIMEOUT_SECONDS": 30,
-    "TASK_TIMEOUT_SECONDS": 300,
     "LOAD_TIMEOUT_SECONDS": 1800,
     "RECONCILE_SECONDS": 2,
     "MODEL_MEMORY_GIB": None,
@@ -62,10 +75,14 @@ DEFAULTS: dict[str, Any] = {
     "EVENTS_MAX_SECONDS": 900,
     # Budgets.
     "CREDITS": False,
+    "MONTHLY_POINTS": 0,
+    "LOW_BALANCE": 0,
     # What is remembered of people.
     "AUDIT_RETENTION_DAYS": None,
     "DELETED_USER_PROMPTS": "keep",
 }
+DELETED_USER_PROMPTS = ("keep", "anonymise", "remove")
+"""What that setting can say."""
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +93,27 @@ def _merged() -> dict[str, Any]:
         raise ImproperlyConfigured(f"CMS_AI_IMAGES has unknown keys: {', '.join(unknown)}.")
     merged = {**DEFAULTS, **site}
     merged["BACKENDS"] = {**DEFAULTS["BACKENDS"], **site.get("BACKENDS", {})}
+    merged["LIMITS"] = _limits(site.get("LIMITS", {}))
+    if merged["DELETED_USER_PROMPTS"] not in DELETED_USER_PROMPTS:  # a typing error must not keep what should go
+        raise ImproperlyConfigured(
+            f"CMS_AI_IMAGES['DELETED_USER_PROMPTS'] must be one of: {', '.join(DELETED_USER_PROMPTS)}."
+        )
     return merged
+
+
+def _limits(site: dict[str, Any]) -> dict[str, Any]:
+    """The site's limits over the defaults. 0 is refused: would it mean nothing at all, or no limit?"""
+    unknown = sorted(set(site) - set(DEFAULTS["LIMITS"]))
+    if unknown:
+        raise ImproperlyConfigured(f"CMS_AI_IMAGES['LIMITS'] has unknown keys: {', '.join(unknown)}.")
+    for name, limit in site.items():
+        is_number = isinstance(limit, int if name != "task_seconds" else int | float) and limit > 0
+        if isinstance(limit, bool) or not (is_number or (limit is None and name != "task_seconds")):
+            raise ImproperlyConfigured(
+                f"CMS_AI_IMAGES['LIMITS']['{name}'] is {limit!r}; it must be a number above 0, or None for no limit "
+                "(but every task must end)."
+            )
+    return {**DEFAULTS["LIMITS"], **site}
 
 
 def get(name: str) -> Any:
