@@ -39,5 +39,6 @@ RQ_QUEUES = {f"{pool}-{priority}": {"URL": REDIS_URL} for pool in POOLS for prio
 
 CMS_AI_IMAGES = {
     "BACKENDS": {"standin": "benchmarks.standin.StandIn"},
+    "LIMITS": {"requests_per_minute": None, "active_tasks": None},
     **json.loads(os.environ.get("AI_IMAGES_BENCH_SETTINGS", "{}")),
 }

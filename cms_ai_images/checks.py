@@ -18,7 +18,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         alias = conf.get("DRAFT_STORAGE")
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), hint="Compare the keys with docs/settings.md.", id="cms_ai_images.E001")]
+        return [checks.Error(str(error), hint="Compare it with docs/settings.md.", id="cms_ai_images.E001")]
     messages: list[checks.CheckMessage] = []
     if alias not in settings.STORAGES:
         messages.append(

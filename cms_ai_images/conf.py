@@ -73,6 +73,15 @@ DEFAULTS: dict[str, Any] = {
     "PROGRESS_TTL_SECONDS": 3600,
     "PREVIEW_SECONDS": 1.0,
     "EVENTS_MAX_SECONDS": 900,
+    # Webhooks: who is told that tasks have ended.
+    "WEBHOOK_ALLOWED_HOSTS": [],
+    "WEBHOOK_PRIVATE_HOSTS": [],
+    "WEBHOOK_TIMEOUT_SECONDS": 10,
+    "WEBHOOK_PAUSES_SECONDS": [5, 300, 1800, 7200, 18000, 36000],
+    "WEBHOOK_RETENTION_DAYS": 30,
+    "WEBHOOKS_IN_WORKERS": True,
+    # The endpoint for clients of the OpenAI images API.
+    "OPENAI_WAIT_SECONDS": 300,
     # Budgets.
     "CREDITS": False,
     "MONTHLY_POINTS": 0,

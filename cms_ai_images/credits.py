@@ -1,41 +1,52 @@
 """Points: reserved with the request, settled or refunded with its outcome, in the same transaction.
 
-The ledger is append-only, and unique per task, charge round and kind: repeating a step pays nothing twice. With the
-setting `CREDITS` off nothing here does anything.
+The ledger is append-only, and unique per task, charge round and kind: repeating a step pays nothing twice. A person's
+own account pays where it can, else that of one of their groups; what comes back goes to where it came from. With the
+setting `CREDITS` off nothing here is charged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import F, Max, QuerySet
+from django.utils import timezone
 
-from cms_ai_images import conf
+from cms_ai_images import audit, conf
 from cms_ai_images.exceptions import InsufficientCredits
-from cms_ai_images.models import CreditAccount, CreditEntry, GenerationTask
+from cms_ai_images.models import CreditAccount, CreditEntry, GenerationTask, GroupLimits
 
 
-def reserve(task: GenerationTask) -> None:
-    """Take the task's cost from its author's account, or raise `InsufficientCredits`. Call inside the transaction.
+def lock(user: Any) -> CreditAccount:
+    """The person's own account, made where there is none, and theirs alone until the transaction ends.
 
-    The task of a deleted author, which an operator may retry, is charged to nobody.
+    Here their requests wait for each other, whether or not points are counted, so that what is counted under this
+    lock (tasks at a time, storage) holds to the number.
+    """
+    no_key = connection.features.has_select_for_no_key_update  # entries that name it need not wait
+    account, _created = CreditAccount.objects.select_for_update(no_key=no_key).get_or_create(user=user)
+    return account
+
+
+def reserve(task: GenerationTask, own: CreditAccount | None = None) -> None:
+    """Take the task's cost from an account of its author, or raise `InsufficientCredits`. Call inside the transaction.
+
+    `own` is the author's account where it is locked already. The task of a deleted author, which an operator may retry,
+    is charged to nobody.
     """
     if not conf.get("CREDITS") or not task.cost or task.user is None:
         return
-    account, _created = CreditAccount.objects.get_or_create(user=task.user)
-    taken = CreditAccount.objects.filter(pk=account.pk, balance__gte=task.cost).update(balance=F("balance") - task.cost)
-    if not taken:
-        raise InsufficientCredits(cost=task.cost, balance=account.balance)
-    _write(task, account, CreditEntry.Kind.RESERVE, -task.cost)
-
-
-def balance(user: Any) -> int | None:
-    """The points that this user has left; `None` where pictures cost nothing."""
-    if not conf.get("CREDITS"):
-        return None
-    account = CreditAccount.objects.filter(user=user).first()
-    return account.balance if account else 0
+    most = 0
+    for account in _payers(task.user, own or lock(task.user)):
+        if account.balance >= task.cost:
+            CreditAccount.objects.filter(pk=account.pk).update(balance=F("balance") - task.cost)
+            _write(task, account, CreditEntry.Kind.RESERVE, -task.cost)
+            return
+        most = max(most, account.balance)
+    raise InsufficientCredits(cost=task.cost, balance=most)
 
 
 def settle(task: GenerationTask, delivered: int) -> None:
@@ -57,6 +68,82 @@ def grant(entry: CreditEntry, *, by: Any) -> None:
         if not rows.update(balance=F("balance") + entry.amount):
             raise InsufficientCredits(cost=-entry.amount, balance=entry.account.balance)
         entry.save()
+        audit.record(
+            audit.Action.BALANCE_CHANGED, entry.account, by=by, reason=entry.note, kind=entry.kind, amount=entry.amount
+        )
+
+
+def balance(user: Any) -> int | None:
+    """The most points that this person can spend in one go; `None` where pictures cost nothing."""
+    return summary(user)["balance"]
+
+
+def summary(user: Any) -> dict[str, Any]:
+    """What somebody may know of their points: {enabled, balance, low, own, groups}.
+
+    `balance` can be spent in one go, `own` is {balance, monthly}, `groups` are {name, balance, monthly} of each shared
+    account. What this month's first use will add is counted, and nothing is written by asking.
+    """
+    if not conf.get("CREDITS"):
+        return {"enabled": False, "balance": None, "low": False, "own": None, "groups": []}
+    account = CreditAccount.objects.filter(user=user).first() or CreditAccount(user=user)
+    own = _account_json(account, _monthly_points(account))
+    groups = [{"name": str(account), **_account_json(account, account.allowance or 0)} for account in _shared(user)]
+    most = max(each["balance"] for each in (own, *groups))
+    return {"enabled": True, "balance": most, "low": most < conf.get("LOW_BALANCE"), "own": own, "groups": groups}
+
+
+def _account_json(account: CreditAccount, monthly: int) -> dict[str, int]:
+    return {"balance": account.balance + _missing(account, monthly), "monthly": monthly}
+
+
+def _payers(user: Any, own: CreditAccount) -> Iterator[CreditAccount]:
+    """The accounts that may pay, locked and filled for this month: a group's is not touched unless it is needed."""
+    _fill(own, _monthly_points(own))
+    yield own
+    for account in _shared(user).select_for_update(of=("self",)):
+        _fill(account, account.allowance or 0)
+        yield account
+
+
+def _shared(user: Any) -> QuerySet[CreditAccount]:
+    """The accounts of this person's groups, in the order in which they pay and are locked."""
+    return (
+        CreditAccount.objects.filter(group__in=user.groups.order_by().values("pk"))
+        .select_related("group")
+        .order_by("pk")
+    )
+
+
+def _monthly_points(account: CreditAccount) -> int:
+    """The allowance of somebody's own account: its own, else the most of their groups', else the site's."""
+    if account.allowance is not None:
+        return account.allowance
+    most = GroupLimits.objects.filter(group__user=account.user).aggregate(most=Max("monthly_points"))["most"]
+    return int(conf.get("MONTHLY_POINTS") if most is None else most)
+
+
+def _missing(account: CreditAccount, monthly: int) -> int:
+    """What this month's first use adds. Points that were left fill the allowance; they do not pile up."""
+    is_filled = account.filled_for is not None and account.filled_for >= _this_month()
+    return 0 if is_filled else max(0, monthly - account.balance)
+
+
+def _fill(account: CreditAccount, monthly: int) -> None:
+    """Once a month. An allowance that comes in the middle of one counts from then on."""
+    month = _this_month()
+    if not monthly or (account.filled_for is not None and account.filled_for >= month):
+        return
+    amount = _missing(account, monthly)
+    CreditAccount.objects.filter(pk=account.pk).update(balance=F("balance") + amount, filled_for=month)
+    account.balance += amount
+    if amount:
+        CreditEntry.objects.create(account=account, kind=CreditEntry.Kind.ALLOWANCE, amount=amount, month=month)
+
+
+def _this_month() -> date:
+    """Its first day, in the site's time zone: an account has the same month for all of a group."""
+    return timezone.localdate(timezone=timezone.get_default_timezone()).replace(day=1)
 
 
 def _give_back(task: GenerationTask, kind: CreditEntry.Kind, amount: int) -> None:
@@ -72,6 +159,8 @@ def _give_back(task: GenerationTask, kind: CreditEntry.Kind, amount: int) -> Non
 
 
 def _write(task: GenerationTask, account: CreditAccount, kind: CreditEntry.Kind, amount: int) -> None:
+    # Who spent is told once: when a worker settles, its task's author may have been deleted meanwhile.
+    spender = task.user_id if kind == CreditEntry.Kind.RESERVE else None
     CreditEntry.objects.create(
         account=account,
         kind=kind,
@@ -80,4 +169,5 @@ def _write(task: GenerationTask, account: CreditAccount, kind: CreditEntry.Kind,
         charge_round=task.charge_round,
         model_label=task.model_label,
         operation=task.operation,
+        created_by_id=spender,
     )

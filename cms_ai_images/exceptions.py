@@ -296,7 +296,9 @@ class TooManyTasks(AIImagesError):
     code = "too_many_tasks"
     status = 429
     retryable = True
-    message = _("You have %(limit)d tasks that wait or are being drawn, which is the most. Wait for one, or cancel one.")
+    message = _(
+        "You have %(limit)d tasks that wait or are being drawn, which is the most. Wait for one, or cancel one."
+    )
 
 
 class StorageFull(AIImagesError):

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db import transaction
 
-from cms_ai_images import conf
 from cms_ai_images.exceptions import InvalidRequest, NotFound, PresetNotAvailable, TooManyFavourites
 from cms_ai_images.models import UserPreference
 from cms_ai_images.models.shapes import is_number, is_whole
@@ -20,6 +19,8 @@ from cms_ai_images.types import MAX_SEED, OutputFormat, Priority
 
 MAX_FAVOURITES = 20
 MAX_FAVOURITE_PRESETS = 200
+MAX_TEXT = 10_000
+"""Characters of a text that is remembered, whatever may be asked for."""
 NAME_LENGTH = 60
 """Characters of a favourite's name."""
 
@@ -41,10 +42,11 @@ def _or_none(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
 SETTINGS: dict[str, Callable[[Any], bool]] = {
     "preset": _is_name,
     "model": _is_name,
+    "quality": _is_name,
     "size": lambda value: isinstance(value, str) and bool(SIZE.fullmatch(value)),
     "num_images": _is_between(1, 100),
     "negative_prompt": lambda value: (
-        isinstance(value, str) and len(value) <= conf.get("PROMPT_MAX_LENGTH") and clean_text(value) == value.strip()
+        isinstance(value, str) and len(value) <= MAX_TEXT and clean_text(value) == value.strip()
     ),
     "steps": _or_none(_is_between(1, 10_000)),
     "guidance_scale": _or_none(_is_between(0, 1000, is_number)),

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images import conf
+from cms_ai_images import conf, limits
 from cms_ai_images.exceptions import (
     InvalidRequest,
     ModelNotAvailable,
@@ -28,16 +28,26 @@ from cms_ai_images.exceptions import (
     SizeNotSupported,
 )
 from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
-from cms_ai_images.models.generation_models import FALLBACK_LIMITS, FALLBACK_PARAMETERS
+from cms_ai_images.models.generation_models import FALLBACK_PARAMETERS
 from cms_ai_images.models.shapes import PARAMETERS
+from cms_ai_images.offers import Offer
 from cms_ai_images.safety.prompt import clean_negative_prompt, clean_prompt
-from cms_ai_images.types import MAX_SEED, GenerationParameters, GenerationRequest, Origin, OutputFormat, Priority
+from cms_ai_images.types import (
+    MAX_SEED,
+    GenerationParameters,
+    GenerationRequest,
+    Limits,
+    Origin,
+    OutputFormat,
+    Priority,
+)
 
 LABELS = {
     "steps": _("The number of steps"),
     "guidance_scale": _("The guidance scale"),
     "width": _("The width"),
     "height": _("The height"),
+    "quality": _("The quality"),
     "seed": _("The seed"),
     "num_images": _("The number of pictures"),
     "negative_prompt": _("The negative prompt"),
@@ -45,14 +55,17 @@ LABELS = {
     "model": _("The model"),
 }
 """Parameters as people call them, at the beginning of a sentence."""
+NO_LIMITS = Limits(**{field.name: None for field in dataclasses.fields(Limits)})
+"""Nobody's limits: what a model can do at all."""
 PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A request with every open question answered."""
+    """A request with every open question answered, and the limits of who asks."""
 
+    limits: Limits
     model: GenerationModel
     preset_version: StylePresetVersion | None
     parameters: GenerationParameters
@@ -63,16 +76,23 @@ class Resolved:
 
 
 def presets_for(user: Any) -> QuerySet[StylePreset]:
-    """The published presets that this user may use."""
+    """The published presets that this user may use. A model that is others' is not lent by a preset."""
     allowed = StylePreset.objects.filter(published=True, current_version__isnull=False)
     if not user.is_superuser:
-        allowed = allowed.filter(Q(groups=None) | Q(groups__in=user.groups.all())).distinct()
+        of_others = GenerationModel.objects.filter(enabled=True).exclude(pk__in=models_for(user).values("pk"))
+        allowed = allowed.filter(_open_to(user)).exclude(current_version__model__in=of_others).distinct()
     return allowed.select_related("current_version__model", "thumbnail")
 
 
 def models_for(user: Any) -> QuerySet[GenerationModel]:
     """The models that this user may use, the default first."""
-    return GenerationModel.objects.filter(enabled=True)
+    models = GenerationModel.objects.filter(enabled=True)
+    return models if user.is_superuser else models.filter(_open_to(user)).distinct()
+
+
+def _open_to(user: Any) -> Q:
+    """Rows for everybody, and those of the user's groups. May find a row once for each group."""
+    return Q(groups=None) | Q(groups__in=user.groups.all())
 
 
 def default_model(user: Any) -> GenerationModel:
@@ -87,20 +107,23 @@ def default_model(user: Any) -> GenerationModel:
 
 def resolve(user: Any, request: GenerationRequest) -> Resolved:
     """Decide everything, or raise the `AIImagesError` that says which input is at fault."""
-    prompt = clean_prompt(request.prompt)
+    allowed = limits.of(user)
+    prompt = clean_prompt(request.prompt, allowed.prompt_length)
     version = _preset_version(user, request.preset)
-    wishes = _wishes(request, version)
     model = _model(user, request, version)
+    offer = Offer(model=model, limits=allowed, quality=request.quality)
+    wishes = _wishes(request, version, offer)
     if request.operation not in model.operations:
         raise OperationNotSupported(model=model.label)
     try:
-        width, height = _size(wishes, model)
-        steps, guidance_scale = _number("steps", wishes, model), _number("guidance_scale", wishes, model)
+        width, height = _size(wishes, offer)
+        steps, guidance_scale = _number("steps", wishes, offer), _number("guidance_scale", wishes, offer)
     except (SizeNotSupported, ParameterOutOfRange) as error:
         if version is not None and _is_presets_fault(error, request, version):
             raise PresetDoesNotFit(preset=version.preset.name, model=model.label, reason=error) from error
         raise
-    negative = [version.negative_prompt if version else "", clean_negative_prompt(wishes.get("negative_prompt") or "")]
+    unwanted = clean_negative_prompt(wishes.get("negative_prompt") or "", allowed.prompt_length)
+    negative = [version.negative_prompt if version else "", unwanted]
     parameters = GenerationParameters(
         operation=request.operation,
         prompt=version.apply(prompt) if version else prompt,
@@ -110,10 +133,11 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         steps=int(steps),
         guidance_scale=float(guidance_scale),
         seed=_seed(wishes.get("seed")),
-        num_images=_num_images(request.num_images, model),
+        num_images=_num_images(request.num_images, offer),
         output_format=_output_format(wishes.get("output_format"), model),
     )
     return Resolved(
+        limits=allowed,
         model=model,
         preset_version=version,
         parameters=parameters,
@@ -126,9 +150,10 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
 
 def check_preset(parameters: dict[str, Any], model: GenerationModel) -> None:
     """Raise `SizeNotSupported` or `ParameterOutOfRange` when this model could not do what a preset sets."""
-    _size(parameters, model)
+    offer = Offer(model=model, limits=NO_LIMITS)
+    _size(parameters, offer)
     for name in FALLBACK_PARAMETERS:
-        _number(name, parameters, model)
+        _number(name, parameters, offer)
 
 
 def fingerprint(model: GenerationModel, parameters: GenerationParameters) -> str:
@@ -148,16 +173,18 @@ def _preset_version(user: Any, slug: str | None) -> StylePresetVersion | None:
     return preset.current_version
 
 
-def _wishes(request: GenerationRequest, version: StylePresetVersion | None) -> dict[str, Any]:
-    """The request's values over the preset's; a locked one may only be repeated."""
+def _wishes(request: GenerationRequest, version: StylePresetVersion | None, offer: Offer) -> dict[str, Any]:
+    """The request's values over its quality's over the preset's; a locked one may only be repeated."""
     asked = {name: value for name in PRESET_PARAMETERS if (value := getattr(request, name)) is not None}
+    chosen = {**offer.sets, **asked}
     if version is None:
-        return asked
+        return chosen
     preset = {name: value for name, value in version.parameters.items() if name in PRESET_PARAMETERS}
-    for name in set(version.locked) & set(asked):
-        if asked[name] != preset.get(name):
-            raise ParameterLocked(field=name, preset=version.preset.name, parameter=LABELS[name])
-    return {**preset, **asked}
+    for name in set(version.locked) & set(chosen):
+        if chosen[name] != preset.get(name):
+            field = name if name in asked else "quality"
+            raise ParameterLocked(field=field, preset=version.preset.name, parameter=LABELS[field])
+    return {**preset, **chosen}
 
 
 def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | None) -> GenerationModel:
@@ -173,19 +200,19 @@ def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | 
     return of_preset or default_model(user)
 
 
-def _size(wishes: dict[str, Any], model: GenerationModel) -> tuple[int, int]:
+def _size(wishes: dict[str, Any], offer: Offer) -> tuple[int, int]:
     width, height = wishes.get("width") or 0, wishes.get("height") or 0
     if not width and not height:
-        return model.default_size
-    if [width, height] not in model.sizes:
-        sizes = ", ".join(f"{w} × {h}" for w, h in model.sizes)
-        raise SizeNotSupported(model=model.label, width=width, height=height, sizes=sizes)
+        width, height = offer.sizes[0]
+    if [width, height] not in offer.sizes:
+        sizes = ", ".join(f"{w} × {h}" for w, h in offer.sizes)
+        raise SizeNotSupported(model=offer.model.label, width=width, height=height, sizes=sizes)
     return int(width), int(height)
 
 
-def _number(name: str, wishes: dict[str, Any], model: GenerationModel) -> float:
-    value = wishes.get(name, model.default_parameters.get(name, FALLBACK_PARAMETERS[name]))
-    low, high = model.parameter_limits.get(name, FALLBACK_LIMITS[name])
+def _number(name: str, wishes: dict[str, Any], offer: Offer) -> float:
+    value = wishes.get(name, offer.default(name))
+    low, high = offer.bounds(name)
     if not low <= value <= high:
         raise ParameterOutOfRange(field=name, parameter=LABELS[name], low=low, high=high)
     return value
@@ -205,14 +232,9 @@ def _seed(seed: int | None) -> int:
     return seed
 
 
-def max_images(model: GenerationModel) -> int:
-    """How many pictures one request may ask of this model."""
-    return int(model.parameter_limits.get("num_images", [1, conf.get("MAX_IMAGES_PER_REQUEST")])[1])
-
-
-def _num_images(number: int, model: GenerationModel) -> int:
-    if not 1 <= number <= max_images(model):
-        raise ParameterOutOfRange(field="num_images", parameter=LABELS["num_images"], low=1, high=max_images(model))
+def _num_images(number: int, offer: Offer) -> int:
+    if not 1 <= number <= offer.max_images:
+        raise ParameterOutOfRange(field="num_images", parameter=LABELS["num_images"], low=1, high=offer.max_images)
     return number
 
 

@@ -10,13 +10,12 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images import audit, conf, credits, health, lifecycle, outcomes, progress, queue
+from cms_ai_images import audit, conf, credits, health, lifecycle, limits, outcomes, progress, queue, rates
 from cms_ai_images.exceptions import (
     DraftGone,
     ModelNotAvailable,
@@ -27,9 +26,9 @@ from cms_ai_images.exceptions import (
     StateConflict,
 )
 from cms_ai_images.library import drafts, intake
-from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask
+from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask
 from cms_ai_images.resolution import Resolved, resolve
-from cms_ai_images.types import GenerationRequest, PictureDetails, ReviewState, Status
+from cms_ai_images.types import STANDARD, GenerationRequest, PictureDetails, ReviewState, Status
 
 PERMISSION = "cms_ai_images.generate"
 SEE_ALL = ("cms_ai_images.view_all_tasks", "cms_ai_images.view_generationtask")
@@ -40,19 +39,25 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     """Store a task and queue it. Costs a handful of queries and never waits for a worker.
 
     The same request with an explicit seed returns the author's existing task. Raises whatever is wrong with the
-    request, `NotPermitted`, `NoWorker` or `InsufficientCredits`; then nothing is stored. When Redis is away the task
-    is stored all the same and drawn when Redis is back.
+    request, `NotPermitted`, `NoWorker`, `InsufficientCredits` or one of the limits (`RateLimited`, `TooManyTasks`,
+    `StorageFull`, `QueueFull`); then nothing is stored, and it does not count. When Redis is away the task is stored
+    all the same and drawn when Redis is back.
     """
     check_permission(user)
     resolved = resolve(user, request)
-    if request.seed is None or not request.reuse:
-        return _store(user, request, resolved)
-    with transaction.atomic():
-        # Two equal requests at the same moment: the second waits here and finds the first one's task.
-        # Not against rows that merely name this user, which could wait for us somewhere else.
-        users = get_user_model()._default_manager
-        users.select_for_update(no_key=connection.features.has_select_for_no_key_update).get(pk=user.pk)
-        return _same_pictures(user, resolved) or _store(user, request, resolved)
+    may_be_there = request.seed is not None and request.reuse
+    if may_be_there and (same := _same_pictures(user, resolved)):
+        return _accepted_too(same, resolved)
+    _check_worker(resolved.model)
+    with rates.counted(user, resolved.limits.requests_per_minute) as place:
+        with transaction.atomic():
+            account = credits.lock(user)  # one person's requests wait for each other here
+            same = _same_pictures(user, resolved) if may_be_there else None
+            if same is None:
+                place.check_rows()
+                return _store(user, request, resolved, account)
+        place.give_back()
+    return _accepted_too(same, resolved)
 
 
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
@@ -71,7 +76,14 @@ def cancel(user: Any, task: GenerationTask) -> GenerationTask:
 def retry(user: Any, task: GenerationTask) -> GenerationTask:
     """Queue a failed or cancelled task again, as it was frozen, at today's price."""
     check_manager(user, task)
-    return repeat(task, by=user)
+    if task.user_id != user.pk:
+        return repeat(task, by=user)  # an operator's help is nobody's request
+    allowed = limits.of(user)
+    with rates.counted(user, allowed.requests_per_minute) as place, transaction.atomic():
+        credits.lock(user)
+        place.check_rows()
+        limits.check_room(task, allowed)
+        return repeat(task, by=user)
 
 
 def repeat(task: GenerationTask, *, by: Any = None) -> GenerationTask:
@@ -81,6 +93,8 @@ def repeat(task: GenerationTask, *, by: Any = None) -> GenerationTask:
         raise ModelNotAvailable
     _check_worker(model)
     with transaction.atomic():
+        # The account before the task, as for a new request: whoever takes both locks takes them in the same order.
+        account = credits.lock(task.user) if task.user else None
         moved = task.status != Status.RUNNING and lifecycle.transition(
             task,
             Status.QUEUED,
@@ -97,12 +111,12 @@ def repeat(task: GenerationTask, *, by: Any = None) -> GenerationTask:
             finished_at=None,
             cancel_requested_at=None,
             charge_round=task.charge_round + 1,
-            cost=model.price(task.operation) * task.parameters["num_images"],
+            cost=_cost(model, task.operation, task.request.get("quality", STANDARD), task.parameters["num_images"]),
         )
         task.refresh_from_db()
         if not moved:
             raise StateConflict(status=task.get_status_display())
-        credits.reserve(task)
+        credits.reserve(task, account)
         audit.record(audit.Action.RETRIED, task, by=by, points=task.cost)
         progress.forget(task.pool, task.uuid)
         transaction.on_commit(partial(queue.dispatch, task), robust=True)
@@ -144,9 +158,9 @@ def delete(user: Any, task: GenerationTask) -> None:
     A waiting task is cancelled, so its points come back. Raises `StateConflict` while it runs: cancel it first.
     """
     check_owner(user, task)
-    if outcomes.cancelled(task):
-        audit.record(audit.Action.CANCELLED, task, by=user)
     with transaction.atomic():
+        if outcomes.cancelled(task):
+            audit.record(audit.Action.CANCELLED, task, by=user)
         locked = GenerationTask.objects.select_for_update().get(pk=task.pk)
         if not locked.is_final:
             raise StateConflict(status=locked.get_status_display())
@@ -215,49 +229,62 @@ def _same_pictures(user: Any, resolved: Resolved) -> GenerationTask | None:
         task=OuterRef("pk"), review_state=ReviewState.ACCEPTED, filer_image__isnull=True
     )
     usable = Q(status__in=Status.active(), cancel_requested_at=None) | Q(status=Status.SUCCEEDED)
-    task = same.filter(usable).exclude(Exists(gone)).exclude(Exists(lost)).order_by("-id").first()
-    if task is not None and resolved.auto_accept and not task.auto_accept:
+    return same.filter(usable).exclude(Exists(gone)).exclude(Exists(lost)).order_by("-id").first()
+
+
+def _accepted_too(task: GenerationTask, resolved: Resolved) -> GenerationTask:
+    """The task, whose pictures go into the library as the repeated request wishes.
+
+    Not under the account's lock: workers lock the task first.
+    """
+    if resolved.auto_accept and not task.auto_accept:
         GenerationTask.objects.filter(pk=task.pk).update(auto_accept=True)  # the reconciler accepts what is drawn
         task.refresh_from_db()
     return task
 
 
-def _store(user: Any, request: GenerationRequest, resolved: Resolved) -> GenerationTask:
-    """The queued row, its points and, after the commit, its job."""
-    _check_worker(resolved.model)
+def _store(user: Any, request: GenerationRequest, resolved: Resolved, account: CreditAccount) -> GenerationTask:
+    """The queued row, its points and, after the commit, its job. Call where the account is locked."""
     version = resolved.preset_version
-    with transaction.atomic():
-        task = GenerationTask.objects.create(
-            user=user,
-            model=resolved.model,
-            model_label=resolved.model.label,
-            model_revision=resolved.model.revision,
-            preset_version=version,
-            preset_label=version.preset.name if version else "",
-            operation=request.operation,
-            request=dataclasses.asdict(request),
-            parameters=resolved.parameters.as_dict(),
-            fingerprint=resolved.fingerprint,
-            auto_accept=resolved.auto_accept,
-            pool=resolved.model.pool,
-            priority=resolved.priority,
-            cost=resolved.model.price(request.operation) * resolved.parameters.num_images,
-            origin_type=resolved.origin_type,
-            origin_id=request.origin.object_id if request.origin else "",
-            origin_field=request.origin.field if request.origin else "",
-        )
-        credits.reserve(task)
-        audit.record(
-            audit.Action.GENERATED,
-            task,
-            by=user,
-            operation=task.operation,
-            pictures=resolved.parameters.num_images,
-            style=task.preset_label,
-            points=task.cost,
-        )
-        transaction.on_commit(partial(queue.dispatch, task), robust=True)
+    task = GenerationTask(
+        user=user,
+        model=resolved.model,
+        model_label=resolved.model.label,
+        model_revision=resolved.model.revision,
+        preset_version=version,
+        preset_label=version.preset.name if version else "",
+        operation=request.operation,
+        request=dataclasses.asdict(request),
+        parameters=resolved.parameters.as_dict(),
+        fingerprint=resolved.fingerprint,
+        auto_accept=resolved.auto_accept,
+        pool=resolved.model.pool,
+        priority=resolved.priority,
+        time_limit=resolved.limits.task_seconds,
+        cost=_cost(resolved.model, request.operation, request.quality, resolved.parameters.num_images),
+        origin_type=resolved.origin_type,
+        origin_id=request.origin.object_id if request.origin else "",
+        origin_field=request.origin.field if request.origin else "",
+    )
+    limits.check_room(task, resolved.limits)
+    task.save(force_insert=True)
+    credits.reserve(task, account)
+    audit.record(
+        audit.Action.GENERATED,
+        task,
+        by=user,
+        operation=task.operation,
+        pictures=resolved.parameters.num_images,
+        style=task.preset_label,
+        points=task.cost,
+    )
+    transaction.on_commit(partial(queue.dispatch, task), robust=True)
     return task
+
+
+def _cost(model: GenerationModel, operation: str, quality: str, pictures: int) -> int:
+    """Points for so many pictures at today's price."""
+    return model.price(operation, quality) * pictures
 
 
 def _check_worker(model: GenerationModel) -> None:

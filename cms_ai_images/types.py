@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+STANDARD = "standard"
+"""The quality that every model has. A model row names the others, and what they set."""
 MAX_SEED = 2**32 - 1
 """Largest seed. JavaScript numbers lose 64-bit integers, so a seed has 32 bits."""
 PREVIEW_SIDE = 128
@@ -55,6 +57,19 @@ class Operation(TextChoices):
     INPAINT = "inpaint", _("Inpaint")
     OUTPAINT = "outpaint", _("Outpaint")
     UPSCALE = "upscale", _("Upscale")
+
+
+class ReferenceKind(TextChoices):
+    """Where a reference picture comes from, and what then names it."""
+
+    UPLOAD = "upload", _("Uploaded")
+    """The id of a picture that was uploaded before."""
+    IMAGE = "image", _("Generated")
+    """The id of a picture that the author had generated."""
+    LIBRARY = "library", _("From the media library")
+    """The number of a file in the media library that the author may read."""
+    URL = "url", _("From another server")
+    """An https address on one of the servers of the setting `REMOTE_PICTURE_HOSTS`."""
 
 
 class Priority(IntegerChoices):
@@ -115,12 +130,22 @@ class Origin:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A picture to start from: a `ReferenceKind`, and what that names it by, as text."""
+
+    kind: str
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """What an author asks for. `None` means: as the preset, then the model, says.
 
     Sizes are in pixels. `seed` is 0..2**32-1; `None` draws a fresh one. Picture *i* of a request uses `seed + i`
     (modulo 2**32), so that any one of them can be made again alone. The same request with the same explicit seed gets
     the pictures that are there, unless `reuse` is off.
+
+    `image_to_image` starts from one of `references`; `strength` is how far it may leave it, from 0 to 1.
     """
 
     prompt: str
@@ -132,6 +157,9 @@ class GenerationRequest:
     height: int | None = None
     steps: int | None = None
     guidance_scale: float | None = None
+    strength: float | None = None
+    references: tuple[Reference, ...] = ()
+    quality: str = STANDARD
     seed: int | None = None
     num_images: int = 1
     output_format: str | None = None
@@ -143,7 +171,12 @@ class GenerationRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GenerationParameters:
-    """What a backend is told to do: every value resolved, frozen on the task when it was queued."""
+    """What a backend is told to do: every value resolved, frozen on the task when it was queued.
+
+    `references` are the SHA-256 of the pictures to start from. `pictures` are these themselves, RGB and of the size to
+    draw, which the worker adds; they are neither stored nor compared. `strength` is `None` where there are none: of
+    the steps, `int(steps * strength)` are then drawn.
+    """
 
     operation: str
     prompt: str
@@ -155,6 +188,12 @@ class GenerationParameters:
     seed: int
     num_images: int
     output_format: str
+    strength: float | None = None
+    references: tuple[str, ...] = ()
+    pictures: tuple[Image, ...] = dataclasses.field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "references", tuple(self.references))  # JSON knows lists alone
 
     @property
     def seeds(self) -> list[int]:
@@ -163,7 +202,27 @@ class GenerationParameters:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object stored on the task."""
-        return dataclasses.asdict(self)
+        names = [field.name for field in dataclasses.fields(self) if field.name != "pictures"]
+        return {**{name: getattr(self, name) for name in names}, "references": list(self.references)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much one person may ask for. `None` is no limit; only a task always has to end.
+
+    `pixels` are width × height of a picture, `prompt_length` counts characters, `queue_length` everybody's waiting
+    tasks of a pool; `storage_mib` is for drafts.
+    """
+
+    requests_per_minute: int | None
+    active_tasks: int | None
+    images_per_request: int | None
+    pixels: int | None
+    steps: int | None
+    prompt_length: int | None
+    queue_length: int | None
+    task_seconds: float
+    storage_mib: int | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

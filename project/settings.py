@@ -154,4 +154,5 @@ RQ = {"COMMIT_MODE": "auto"}  # the app enqueues after the commit itself
 # djangocms-text has no migrations to run without django CMS.
 MIGRATION_MODULES = {"djangocms_text": None}
 
-CMS_AI_IMAGES: dict = {}
+# One author at a time tries this site; the default of three a minute is for many who share a GPU.
+CMS_AI_IMAGES: dict = {"LIMITS": {"requests_per_minute": 30}}

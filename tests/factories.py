@@ -99,7 +99,7 @@ def _columns_of(status: str) -> dict[str, Any]:
             "attempt": 1,
             "started_at": now,
             "lease_expires_at": now + timedelta(seconds=conf.get("LEASE_SECONDS")),
-            "deadline_at": now + timedelta(seconds=conf.get("TASK_TIMEOUT_SECONDS")),
+            "deadline_at": now + timedelta(seconds=conf.get("LIMITS")["task_seconds"]),
         }
     if status in (Status.SUCCEEDED, Status.FAILED):
         return {"attempt": 1, "started_at": now, "finished_at": now}

@@ -47,5 +47,7 @@ if os.environ.get("TEST_STORAGE") == "s3":
     STORAGES = {**STORAGES, **_s3["STORAGES"]}
     FILER_STORAGES = _s3["FILER_STORAGES"]
 
+# Tests ask more often than people do. Those of the limits set them.
+CMS_AI_IMAGES = {**CMS_AI_IMAGES, "LIMITS": {"requests_per_minute": None, "active_tasks": None}}
 # For processes that tests start: settings of the app as JSON, such as short leases.
 CMS_AI_IMAGES = {**CMS_AI_IMAGES, **json.loads(os.environ.get("AI_IMAGES_TEST_SETTINGS", "{}"))}

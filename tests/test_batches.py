@@ -257,11 +257,10 @@ class TestDrawing:
         wide = [make_task(author, model, width=96) for _ in range(4)]
         assert claim(runtime, str(wide[0].uuid)) == wide
 
-    def test_each_call_of_a_halved_batch_has_all_of_its_time(self, author, model, runtime, settings):
-        settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 1.5}
+    def test_each_call_of_a_halved_batch_has_all_of_its_time(self, author, model, runtime):
         model.options = {"max_batch": 4, "memory": 1, "step_seconds": 0.1}
         model.save()
-        tasks = [make_task(author, model, steps=7) for _ in range(4)]
+        tasks = [make_task(author, model, steps=7, time_limit=1.5) for _ in range(4)]
         carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
         runtime.lander.stop()
         outcomes = GenerationTask.objects.values_list("status", "failures", "error_code")

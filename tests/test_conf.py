@@ -11,16 +11,16 @@ from cms_ai_images.backends import get_backend_class
 from cms_ai_images.backends.dummy import DummyBackend
 from cms_ai_images.checks import check_settings
 from cms_ai_images.exceptions import UnknownBackend
-from cms_ai_images.resolution import FALLBACK_LIMITS, FALLBACK_PARAMETERS
+from cms_ai_images.models.generation_models import FALLBACK_LIMITS, FALLBACK_PARAMETERS
 
 
 def test_site_s_values_win_and_changes_are_noticed(settings) -> None:
-    assert conf.get("PROMPT_MAX_LENGTH") == conf.DEFAULTS["PROMPT_MAX_LENGTH"]
-    settings.CMS_AI_IMAGES = {"PROMPT_MAX_LENGTH": 5}
-    assert conf.get("PROMPT_MAX_LENGTH") == 5
+    assert conf.get("DRAFT_RETENTION_DAYS") == conf.DEFAULTS["DRAFT_RETENTION_DAYS"]
+    settings.CMS_AI_IMAGES = {"DRAFT_RETENTION_DAYS": 5}
+    assert conf.get("DRAFT_RETENTION_DAYS") == 5
     assert conf.get("CREDITS") is False
     settings.CMS_AI_IMAGES = {}
-    assert conf.get("PROMPT_MAX_LENGTH") == conf.DEFAULTS["PROMPT_MAX_LENGTH"]
+    assert conf.get("DRAFT_RETENTION_DAYS") == conf.DEFAULTS["DRAFT_RETENTION_DAYS"]
 
 
 def test_name_without_a_default_does_not_exist() -> None:
@@ -42,13 +42,31 @@ def test_example_site_passes_its_checks() -> None:
 
 
 def test_unknown_key_is_an_error(settings) -> None:
-    settings.CMS_AI_IMAGES = {"PROMPT_MAX_LENGHT": 5}
-    with pytest.raises(ImproperlyConfigured, match="PROMPT_MAX_LENGHT"):
-        conf.get("PROMPT_MAX_LENGTH")
+    settings.CMS_AI_IMAGES = {"LIBRARY_FODLER": 5}
+    with pytest.raises(ImproperlyConfigured, match="LIBRARY_FODLER"):
+        conf.get("LIBRARY_FOLDER")
     (error,) = check_settings()
     assert (error.id, error.is_serious()) == ("cms_ai_images.E001", True)
-    assert "PROMPT_MAX_LENGHT" in error.msg
+    assert "LIBRARY_FODLER" in error.msg
     assert error.hint
+
+
+def test_limits_of_the_site_are_laid_over_the_others(settings) -> None:
+    settings.CMS_AI_IMAGES = {"LIMITS": {"active_tasks": None, "task_seconds": 0.5}}
+    changed = {**conf.DEFAULTS["LIMITS"], "active_tasks": None, "task_seconds": 0.5}
+    assert conf.get("LIMITS") == changed
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"acitve_tasks": 5}, {"active_tasks": 0}, {"steps": -1}, {"steps": True}, {"steps": "9"}, {"steps": 9.5}]
+    + [{"task_seconds": None}],
+)
+def test_limit_that_cannot_be_is_an_error(settings, limits) -> None:
+    settings.CMS_AI_IMAGES = {"LIMITS": limits}
+    (error,) = check_settings()
+    assert (error.id, error.is_serious()) == ("cms_ai_images.E001", True)
+    assert next(iter(limits)) in error.msg
 
 
 def test_missing_draft_storage_is_an_error(settings) -> None:

@@ -34,18 +34,16 @@ def test_prompt_without_a_visible_character_is_empty(typed: str) -> None:
     assert caught.value.field == "prompt"
 
 
-def test_longest_prompt_is_as_long_as_the_setting_says(settings) -> None:
-    settings.CMS_AI_IMAGES = {"PROMPT_MAX_LENGTH": 5}
-    assert clean_prompt(" 🍎🍎🍎🍎🍎 ") == "🍎🍎🍎🍎🍎"
+def test_longest_prompt_is_as_long_as_the_limit_says() -> None:
+    assert clean_prompt(" 🍎🍎🍎🍎🍎 ", 5) == "🍎🍎🍎🍎🍎"
     with pytest.raises(PromptTooLong) as caught:
-        clean_prompt("apples")
+        clean_prompt("apples", 5)
     assert caught.value.params == {"length": 6, "limit": 5}
     assert "6 characters" in str(caught.value)
 
 
-def test_negative_prompt_may_be_empty_and_names_its_own_field(settings) -> None:
-    settings.CMS_AI_IMAGES = {"PROMPT_MAX_LENGTH": 5}
+def test_negative_prompt_may_be_empty_and_names_its_own_field() -> None:
     assert clean_negative_prompt(" \x00 ") == ""
     with pytest.raises(PromptTooLong) as caught:
-        clean_negative_prompt("blurry")
+        clean_negative_prompt("blurry", 5)
     assert caught.value.field == "negative_prompt"

@@ -191,7 +191,8 @@ def test_bad_input_is_refused_at_its_field(author: User, fields: dict[str, Any],
     assert refused(author, **fields) == (code, field)
 
 
-def test_limits_of_the_model_come_before_the_general_ones(author: User) -> None:
+def test_limits_of_the_model_hold_beside_the_general_ones(author: User, settings) -> None:
+    settings.CMS_AI_IMAGES = {"LIMITS": {"images_per_request": 9}}
     make_model(parameter_limits={"steps": [2, 4], "num_images": [1, 6]})
     assert ask(author, steps=4, num_images=6).parameters.num_images == 6
     assert refused(author, steps=5) == ("parameter_out_of_range", "steps")

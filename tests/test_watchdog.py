@@ -45,11 +45,10 @@ def model(db):
 
 
 @contextlib.contextmanager
-def worker(*arguments: str, **options: float) -> Iterator[subprocess.Popen]:
+def worker(*arguments: str, task_seconds: float = 300, **options: float) -> Iterator[subprocess.Popen]:
     """A worker process with a short grace, on storages and a backend that meet traps."""
-    chosen = json.dumps(
-        {"STOP_GRACE_SECONDS": GRACE, "TASK_TIMEOUT_SECONDS": 300, "LANDING_TIMEOUT_SECONDS": 300, **options}
-    )
+    limits = {"LIMITS": {"task_seconds": task_seconds}}
+    chosen = json.dumps({"STOP_GRACE_SECONDS": GRACE, "LANDING_TIMEOUT_SECONDS": 300, **limits, **options})
     process = subprocess.Popen(
         manage("ai_images_worker", *arguments),
         env=child_environment(DJANGO_SETTINGS_MODULE="tests.faults.settings", AI_IMAGES_TEST_SETTINGS=chosen),
@@ -108,8 +107,8 @@ def test_a_signal_before_the_first_task_is_heard_too(model):
 @pytest.mark.parametrize("place", ["device", "drafts"])
 def test_a_call_that_hangs_for_ever_asks_for_a_new_process(model, place):
     traps.lay(place, "dead" if place == "device" else "hang_before", seconds=120)
-    with worker(TASK_TIMEOUT_SECONDS=2, LANDING_TIMEOUT_SECONDS=2, LOAD_TIMEOUT_SECONDS=0) as process:
-        task = ask(model)
+    with worker(task_seconds=2, LANDING_TIMEOUT_SECONDS=2, LOAD_TIMEOUT_SECONDS=0) as process:
+        task = ask(model, time_limit=2)
         assert traps.victim(place, 40) == process.pid
         assert process.wait(30) == RESTART
     assert not Worker.objects.alive().exists()
@@ -122,8 +121,8 @@ def test_a_call_that_hangs_for_ever_asks_for_a_new_process(model, place):
 
 def test_a_call_that_keeps_pythons_lock_for_ever_ends_the_process(model):
     traps.lay("device", "dead_locked")
-    with worker(TASK_TIMEOUT_SECONDS=2) as process:
-        ask(model)
+    with worker(task_seconds=2) as process:
+        ask(model, time_limit=2)
         assert traps.victim("device", 40) == process.pid
         assert process.wait(30) == 1
 

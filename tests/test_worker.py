@@ -280,7 +280,7 @@ class TestStopping:
         assert time.monotonic() - begun < 10
 
     def test_a_task_over_its_deadline_is_stopped(self, author, model, settings):
-        settings.CMS_AI_IMAGES = {"TASK_TIMEOUT_SECONDS": 0.2, "MAX_FAILURES": 1}
+        settings.CMS_AI_IMAGES = {"LIMITS": {"task_seconds": 0.2}, "MAX_FAILURES": 1}
         slow_down(model, 0.05)
         task = ask(author, steps=100)
         work()
@@ -315,7 +315,7 @@ class TestHold:
         return task.fence
 
     def test_a_beat_extends_the_lease(self, fence):
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
         hold.beat()
         hold.check()
         lease = GenerationTask.objects.get().lease_expires_at
@@ -323,14 +323,14 @@ class TestHold:
 
     def test_a_beat_after_the_deadline_extends_nothing(self, fence):
         before = GenerationTask.objects.get().lease_expires_at
-        hold = Hold(fence, timezone.now() - timedelta(seconds=1))
+        hold = Hold(fence, timezone.now() - timedelta(seconds=1), 300)
         hold.beat()
         assert GenerationTask.objects.get().lease_expires_at == before
         with pytest.raises(DeadlineExceeded):
             hold.check()
 
     def test_a_beat_notices_that_the_task_was_taken_over(self, fence):
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
         GenerationTask.objects.update(attempt=9)
         hold.beat()
         with pytest.raises(LeaseLost):
@@ -338,7 +338,7 @@ class TestHold:
 
     def test_a_silent_database_ends_the_hold(self, fence, settings):
         settings.CMS_AI_IMAGES = {"LEASE_SECONDS": 0.05}
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1))
+        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
         time.sleep(0.1)
         with pytest.raises(LeaseLost):
             hold.check()

@@ -6,28 +6,33 @@ import dataclasses
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cms_ai_images import conf, credits, health, preferences, services
+from cms_ai_images import conf, credits, health, limits, preferences, services
 from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.documentation import documented
 from cms_ai_images.api.serializers import library_json
+from cms_ai_images.api.shapes import (
+    CreditsSerializer,
+    FolderListSerializer,
+    HealthSerializer,
+    ModelListSerializer,
+    PresetListSerializer,
+)
 from cms_ai_images.backends import get_backend_class
 from cms_ai_images.exceptions import NoModelConfigured, UnknownBackend
 from cms_ai_images.library import folders
 from cms_ai_images.models import GenerationModel, StylePreset
-from cms_ai_images.resolution import (
-    FALLBACK_LIMITS,
-    FALLBACK_PARAMETERS,
-    default_model,
-    max_images,
-    models_for,
-    presets_for,
-)
-from cms_ai_images.types import OutputFormat
+from cms_ai_images.models.generation_models import FALLBACK_LIMITS
+from cms_ai_images.offers import Offer
+from cms_ai_images.resolution import FALLBACK_PARAMETERS, default_model, models_for, presets_for
+from cms_ai_images.types import STANDARD, OutputFormat
 
 
 class PresetListView(AIImagesView):
+    @documented({200: PresetListSerializer})
     def get(self, request: Request) -> Response:
         """The styles that the caller may use."""
         liked = set(preferences.favourite_presets(request.user))
@@ -36,15 +41,19 @@ class PresetListView(AIImagesView):
 
 
 class ModelListView(AIImagesView):
+    @documented({200: ModelListSerializer})
     def get(self, request: Request) -> Response:
-        """The models that the caller may use, with their limits; the default one first."""
+        """The models that the caller may use, within the caller's own limits; the default one first."""
         models = list(models_for(request.user))
         pools = health.living_pools()
         default = default_model(request.user) if models else None
-        return Response({"results": [model_json(model, pools, default) for model in models]})
+        allowed = limits.of(request.user)
+        offers = [Offer(model=model, limits=allowed) for model in models]
+        return Response({"results": [model_json(offer, pools, default) for offer in offers if offer.is_possible]})
 
 
 class HealthView(AIImagesView):
+    @documented({200: HealthSerializer}, parameters=[OpenApiParameter("model", str, description="Its slug.")])
     def get(self, request: Request) -> Response:
         """Whether a picture asked for now would be drawn: by `?model=slug`, else by the default model."""
         chosen = models_for(request.user).filter(slug=request.query_params.get("model", "")).first()
@@ -57,12 +66,14 @@ class HealthView(AIImagesView):
 
 
 class CreditsView(AIImagesView):
+    @documented({200: CreditsSerializer})
     def get(self, request: Request) -> Response:
-        """Whether pictures cost points, and how many the caller has."""
-        return Response({"enabled": bool(conf.get("CREDITS")), "balance": credits.balance(request.user)})
+        """Whether pictures cost points, and how many the caller has: own ones, and those shared with a group."""
+        return Response(credits.summary(request.user))
 
 
 class FolderListView(AIImagesView):
+    @documented({200: FolderListSerializer})
     def get(self, request: Request) -> Response:
         """The library folders that the caller may put pictures into, and the one that is meant unless they say."""
         key, path = folders.default_choice()
@@ -85,32 +96,40 @@ def preset_json(preset: StylePreset) -> dict[str, Any]:
     }
 
 
-def model_json(model: GenerationModel, living_pools: set[str], default: GenerationModel | None) -> dict[str, Any]:
+def model_json(offer: Offer, living_pools: set[str], default: GenerationModel | None) -> dict[str, Any]:
     """A model as authors see it; where its files are is the administrators' business."""
+    model = offer.model
     return {
         "slug": model.slug,
         "label": model.label,
         "description": model.description,
         "operations": model.operations,
-        "sizes": model.sizes,
+        "sizes": offer.sizes,
         "default_parameters": {
             **FALLBACK_PARAMETERS,
             "output_format": conf.get("OUTPUT_FORMAT"),
             **model.default_parameters,
+            "steps": offer.default("steps"),
         },
-        "parameter_limits": {**FALLBACK_LIMITS, **model.parameter_limits},
-        "max_images": max_images(model),
+        "parameter_limits": {**FALLBACK_LIMITS, **model.parameter_limits, "steps": offer.bounds("steps")},
+        "max_images": offer.max_images,
         "output_formats": OutputFormat.values,
         "prices": _prices(model),
+        "qualities": [_quality_json(dataclasses.replace(offer, quality=name)) for name in offer.qualities],
         "provider": _provider(model.backend),
         "available": model.pool in living_pools,
         "is_default": model == default,
     }
 
 
-def _prices(model: GenerationModel) -> dict[str, int]:
+def _quality_json(offer: Offer) -> dict[str, Any]:
+    """A quality, what it sets where the author sets nothing else, and what a picture costs in it."""
+    return {"name": offer.quality, "parameters": offer.sets, "prices": _prices(offer.model, offer.quality)}
+
+
+def _prices(model: GenerationModel, quality: str = STANDARD) -> dict[str, int]:
     """Points for one picture by operation; nothing where pictures cost nothing."""
-    return {operation: model.price(operation) for operation in model.operations} if conf.get("CREDITS") else {}
+    return {operation: model.price(operation, quality) for operation in model.operations} if conf.get("CREDITS") else {}
 
 
 def _provider(backend: str) -> str | None:
@@ -126,7 +145,7 @@ def _provider(backend: str) -> str | None:
 
 def _limits(user: Any) -> dict[str, Any]:
     return {
-        "max_prompt_length": conf.get("PROMPT_MAX_LENGTH"),
+        "max_prompt_length": limits.of(user).prompt_length,
         "may": {
             "high_priority": user.has_perm("cms_ai_images.use_high_priority"),
             "see_all": services.sees_all(user),

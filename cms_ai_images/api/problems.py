@@ -12,7 +12,8 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions as drf_exceptions
 from rest_framework.response import Response
 
-from cms_ai_images.exceptions import AIImagesError
+from cms_ai_images.exceptions import AIImagesError, NotFound
+from cms_ai_images.models import GeneratedImage, GenerationTask
 
 CONTENT_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="ai-images"'
@@ -73,6 +74,8 @@ class ProblemHandler(ExceptionHandler):
 def exception_handler(exc: Exception, context: Any) -> Response | None:
     """The handler of all API views."""
     response: Response | None
+    if isinstance(exc, GenerationTask.DoesNotExist | GeneratedImage.DoesNotExist):
+        exc = NotFound()  # deleted in this moment
     if isinstance(exc, AIImagesError):
         retry = {"Retry-After": str(exc.retry_after)} if exc.retryable else None
         response = Response(problem_of(exc), status=exc.status, headers=retry)

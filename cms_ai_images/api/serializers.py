@@ -14,7 +14,16 @@ from cms_ai_images.library import naming
 from cms_ai_images.library.describing import focal_point
 from cms_ai_images.library.thumbnails import thumbnail_url
 from cms_ai_images.models import GeneratedImage, GenerationTask
-from cms_ai_images.types import GenerationRequest, Operation, Origin, OutputFormat, PictureDetails, Priority, Status
+from cms_ai_images.types import (
+    STANDARD,
+    GenerationRequest,
+    Operation,
+    Origin,
+    OutputFormat,
+    PictureDetails,
+    Priority,
+    Status,
+)
 
 
 class OriginSerializer(serializers.Serializer):
@@ -37,6 +46,7 @@ class GenerationRequestSerializer(serializers.Serializer):
     height = serializers.IntegerField(allow_null=True, default=None)
     steps = serializers.IntegerField(allow_null=True, default=None)
     guidance_scale = serializers.FloatField(allow_null=True, default=None)
+    quality = serializers.CharField(default=STANDARD)
     seed = serializers.IntegerField(allow_null=True, default=None)
     num_images = serializers.IntegerField(default=1)
     output_format = serializers.ChoiceField(OutputFormat.choices, allow_null=True, default=None)
@@ -100,6 +110,7 @@ def task_json(task: GenerationTask, *, viewer: Any = None) -> dict[str, Any]:
         "height": parameters["height"],
         "steps": parameters["steps"],
         "guidance_scale": parameters["guidance_scale"],
+        "quality": task.request.get("quality", STANDARD),
         "seed": parameters["seed"],
         "num_images": parameters["num_images"],
         "output_format": parameters["output_format"],

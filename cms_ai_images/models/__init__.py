@@ -5,11 +5,14 @@ from .credits import CreditAccount, CreditEntry
 from .generation_models import GenerationModel
 from .idempotency import IdempotencyKey
 from .images import GeneratedImage
+from .limits import GroupLimits
 from .preferences import UserPreference
 from .presets import StylePreset, StylePresetVersion
 from .spending import Spending
+from .references import ReferencePicture
 from .tasks import GenerationTask
 from .tokens import APIToken
+from .webhooks import WebhookDelivery, WebhookEndpoint
 from .workers import Worker
 
 __all__ = [
@@ -20,10 +23,14 @@ __all__ = [
     "GeneratedImage",
     "GenerationModel",
     "GenerationTask",
+    "GroupLimits",
     "IdempotencyKey",
     "Spending",
+    "ReferencePicture",
     "StylePreset",
     "StylePresetVersion",
     "UserPreference",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
 ]

@@ -35,6 +35,7 @@ class AuditEntry(models.Model):
         LIMITS_CHANGED = "limits_changed", _("Changed limits")
         TOKEN_CREATED = "token_created", _("Made an API token")
         TOKEN_REVOKED = "token_revoked", _("Revoked an API token")
+        WEBHOOK_CHANGED = "webhook_changed", _("Changed a webhook")
 
     created_at = models.DateTimeField(_("when"), default=timezone.now, editable=False)
     actor = models.ForeignKey(

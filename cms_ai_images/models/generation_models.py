@@ -10,13 +10,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf
-from cms_ai_images.types import ModelSpec, Operation, Priority
+from cms_ai_images.types import STANDARD, ModelSpec, Operation, Priority
 
 from . import shapes
 
-FALLBACK_PARAMETERS: dict[str, Any] = {"steps": 20, "guidance_scale": 5.0}
+FALLBACK_PARAMETERS: dict[str, Any] = {"steps": 20, "guidance_scale": 5.0, "strength": 0.6}
 """Where neither the request nor the preset nor the model says anything."""
-FALLBACK_LIMITS: dict[str, list[float]] = {"steps": [1, 150], "guidance_scale": [0, 30]}
+FALLBACK_LIMITS: dict[str, list[float]] = {"steps": [1, 150], "guidance_scale": [0, 30], "strength": [0, 1]}
 """Where the model sets no limits of its own."""
 
 
@@ -91,11 +91,23 @@ class GenerationModel(models.Model):
         blank=True,
         help_text=_('For example {"steps": [1, 50], "guidance_scale": [0, 15]}.'),
     )
+    qualities = models.JSONField(
+        _("qualities"),
+        default=dict,
+        blank=True,
+        help_text=_(
+            'What can be chosen beside “standard”, and what it sets, for example {"high": {"steps": 40}}, even beyond '
+            "the limits above."
+        ),
+    )
     prices = models.JSONField(
         _("prices"),
         default=dict,
         blank=True,
-        help_text=_('Points per picture, for example {"text_to_image": {"standard": 30}}.'),
+        help_text=_(
+            'Points per picture, for example {"text_to_image": {"standard": 30, "high": 60}}. A quality without a '
+            "price costs as much as “standard”."
+        ),
     )
     groups = models.ManyToManyField(
         "auth.Group",
@@ -126,9 +138,10 @@ class GenerationModel(models.Model):
         width, height = self.sizes[0]
         return width, height
 
-    def price(self, operation: str, quality: str = "standard") -> int:
-        """Points for one picture; 0 where no price is set."""
-        return int(self.prices.get(operation, {}).get(quality, 0))
+    def price(self, operation: str, quality: str = STANDARD) -> int:
+        """Points for one picture; 0 where no price is set. No quality is cheaper for having none of its own."""
+        prices = self.prices.get(operation, {})
+        return int(prices.get(quality, prices.get(STANDARD, 0)))
 
     def spec(self) -> ModelSpec:
         """What a backend needs to know, without the database."""
@@ -188,6 +201,11 @@ class GenerationModel(models.Model):
                 "names": ", ".join(wrong),
                 "known": ", ".join(f"{name} {low}–{high}" for name, (_kind, low, high) in shapes.LIMIT_BOUNDS.items()),
             }
+        if not shapes.is_quality_list(self.qualities):
+            errors["qualities"] = _(
+                "Give an object of objects that set steps, guidance_scale or both, for example "
+                '{"high": {"steps": 40}}. Names are short words in small letters; “standard” needs no line here.'
+            )
         if not shapes.is_price_list(self.prices):
             errors["prices"] = _(
                 "Give an object of objects of whole numbers up to %(most)d, for example "

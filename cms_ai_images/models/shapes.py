@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cms_ai_images.types import OutputFormat
+from cms_ai_images.types import STANDARD, OutputFormat
 
 
 def is_whole(value: Any) -> bool:
@@ -33,6 +33,7 @@ def is_storable(value: Any) -> bool:
 PARAMETERS: dict[str, Callable[[Any], bool]] = {
     "steps": is_whole,
     "guidance_scale": is_number,
+    "strength": is_number,
     "width": is_whole,
     "height": is_whole,
     "seed": is_whole,
@@ -40,7 +41,7 @@ PARAMETERS: dict[str, Callable[[Any], bool]] = {
     "output_format": lambda value: value in OutputFormat.values,
 }
 """What a preset may set, and what each value must be."""
-MODEL_PARAMETERS = ("steps", "guidance_scale", "output_format")
+MODEL_PARAMETERS = ("steps", "guidance_scale", "strength", "output_format")
 """For which of them a model may have a default."""
 
 
@@ -75,6 +76,7 @@ def is_dict_of_ranges(value: Any) -> bool:
 LIMIT_BOUNDS: dict[str, tuple[Callable[[Any], bool], float, float]] = {
     "steps": (is_whole, 1, 1000),
     "guidance_scale": (is_number, 0, 100),
+    "strength": (is_number, 0, 1),
     "num_images": (is_whole, 1, 100),
 }
 """Of which parameters a model may have limits: their kind, and what lies within reason."""
@@ -101,6 +103,23 @@ def is_batch_limit(value: Any) -> bool:
         names = all(name == "default" or re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", name) for name in value)
         return names and all(is_whole(limit) and 1 <= limit <= MAX_BATCH for limit in value.values())
     return is_whole(value) and 1 <= value <= MAX_BATCH
+
+
+def is_quality_list(value: Any) -> bool:
+    """Whether this is {name: {"steps": number, "guidance_scale": number}, ...}, and sets nothing out of reason."""
+    return isinstance(value, dict) and all(
+        re.fullmatch(r"[a-z][-a-z0-9_]{0,19}", name)
+        and name != STANDARD
+        and isinstance(sets, dict)
+        and set(sets) <= {"steps", "guidance_scale"}
+        and all(_is_within_reason(parameter, setting) for parameter, setting in sets.items())
+        for name, sets in value.items()
+    )
+
+
+def _is_within_reason(parameter: str, value: Any) -> bool:
+    is_its_kind, low, high = LIMIT_BOUNDS[parameter]
+    return is_its_kind(value) and low <= value <= high
 
 
 def is_price_list(value: Any) -> bool:

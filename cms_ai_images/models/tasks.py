@@ -12,11 +12,18 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from cms_ai_images import conf
 from cms_ai_images.types import Fence, GenerationParameters, Operation, Priority, Status
 
 from .generation_models import GenerationModel
 from .presets import StylePresetVersion
+from .references import ReferencePicture
 from .workers import Worker
+
+
+def site_time_limit() -> float:
+    """What holds for a task for which nobody says anything else."""
+    return float(conf.get("LIMITS")["task_seconds"])
 
 
 class GenerationTask(models.Model):
@@ -44,8 +51,16 @@ class GenerationTask(models.Model):
     operation = models.CharField(_("operation"), max_length=20, choices=Operation, default=Operation.TEXT_TO_IMAGE)
     request = models.JSONField(_("request"), help_text=_("What the author asked for."))
     parameters = models.JSONField(_("parameters"), help_text=_("What the backend is told, every value resolved."))
+    time_limit = models.FloatField(
+        _("time limit in seconds"),
+        default=site_time_limit,
+        help_text=_("For drawing, as it was when asked for."),
+    )
     fingerprint = models.CharField(
         _("fingerprint"), max_length=64, help_text=_("SHA-256 of everything that decides the pixels.")
+    )
+    references = models.ManyToManyField(
+        ReferencePicture, verbose_name=_("reference pictures"), blank=True, related_name="tasks"
     )
     auto_accept = models.BooleanField(_("accept at once"), default=False)
     parent = models.ForeignKey(
@@ -124,6 +139,8 @@ class GenerationTask(models.Model):
                 fields=["-id"], condition=Q(status__in=["failed", "cancelled"]), name="ai_images_task_unsuccessful"
             ),
             models.Index(fields=["created_at"], name="ai_images_task_created"),
+            # What one person has waiting or being drawn.
+            models.Index(fields=["user"], condition=Q(status__in=["queued", "running"]), name="ai_images_task_active"),
             # The same request again.
             models.Index(fields=["user", "fingerprint"], name="ai_images_task_fingerprint"),
             # What can be claimed, in claiming order; finished rows are not in it, so it stays small.

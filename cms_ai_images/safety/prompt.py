@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import unicodedata
 
-from cms_ai_images import conf
 from cms_ai_images.exceptions import PromptEmpty, PromptTooLong
 
 
-def clean_prompt(text: str) -> str:
+def clean_prompt(text: str, limit: int | None = None) -> str:
     """The prompt in NFC, without control characters (PostgreSQL refuses NUL) and outer space.
 
-    Raises `PromptEmpty` or `PromptTooLong`.
+    Raises `PromptEmpty`, or `PromptTooLong` for more than `limit` characters.
     """
     text = clean_text(text)
     if not any(_is_visible(char) for char in text):
         raise PromptEmpty
-    limit = conf.get("PROMPT_MAX_LENGTH")
-    if len(text) > limit:
+    if limit is not None and len(text) > limit:
         raise PromptTooLong(length=len(text), limit=limit)
     return text
 
 
-def clean_negative_prompt(text: str) -> str:
+def clean_negative_prompt(text: str, limit: int | None = None) -> str:
     """The same for what should not be in the picture, which may be empty."""
     text = clean_text(text)
-    limit = conf.get("PROMPT_MAX_LENGTH")
-    if len(text) > limit:
+    if limit is not None and len(text) > limit:
         raise PromptTooLong(length=len(text), limit=limit, field="negative_prompt")
     return text
 

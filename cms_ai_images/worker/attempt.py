@@ -66,14 +66,14 @@ def _ready(runtime: Runtime, members: list[Member]) -> Backend:
     backend = runtime.residents.get(model)
     if not was_loaded:
         runtime.note_models()
-        give_time(runtime.heartbeat, members, conf.get("TASK_TIMEOUT_SECONDS"))
+        give_time(runtime.heartbeat, members, members[0].task.time_limit)
     return backend
 
 
 def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
     """Draw them in one call. What fails for all is tried again in halves, so that one that fails fails alone.
 
-    Each call has all of its time, whatever the calls before it have used of theirs.
+    Each call has all of its time, which is the same for all, whatever the calls before it have used of theirs.
     """
     calls = [members]
     while calls:
@@ -92,7 +92,7 @@ def _draw(runtime: Runtime, backend: Backend, members: list[Member]) -> None:
             calls = [*halves, *calls]
         for turn, waiting in enumerate(calls):
             # The next one begins now, and as soon as it ends the others are given time again.
-            give_time(runtime.heartbeat, waiting, conf.get("TASK_TIMEOUT_SECONDS") * min(turn + 1, 2))
+            give_time(runtime.heartbeat, waiting, members[0].task.time_limit * min(turn + 1, 2))
 
 
 def _halves(runtime: Runtime, members: list[Member], error: Exception) -> list[list[Member]]:
@@ -132,7 +132,7 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     # All are given time before the first one is handed over: that waits while the backlog is full.
     seconds = _landing_seconds(len(members))
     give_time(runtime.heartbeat, members, seconds)
-    give_time(runtime.heartbeat, behind, seconds + conf.get("TASK_TIMEOUT_SECONDS"))
+    give_time(runtime.heartbeat, behind, seconds + members[0].task.time_limit)
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:
             member.ended = DRAWN

@@ -45,7 +45,7 @@ def join(heartbeat: Heartbeat, tasks: list[GenerationTask]) -> list[Member]:
     members = []
     for task in tasks:
         assert task.deadline_at is not None  # noqa: S101 - a claim sets it
-        member = Member(task=task, fence=task.fence, hold=Hold(task.fence, task.deadline_at))
+        member = Member(task=task, fence=task.fence, hold=Hold(task.fence, task.deadline_at, task.time_limit))
         heartbeat.keep(member.hold)
         members.append(member)
     return members

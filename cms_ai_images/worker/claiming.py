@@ -33,7 +33,7 @@ def claim(runtime: Runtime, uuid: str) -> list[GenerationTask]:
     if first is None:
         return []
     loading = first.model is not None and not runtime.residents.has(first.model)
-    seconds = conf.get("TASK_TIMEOUT_SECONDS") + (conf.get("LOAD_TIMEOUT_SECONDS") if loading else 0)
+    seconds = first.time_limit + (conf.get("LOAD_TIMEOUT_SECONDS") if loading else 0)
     deadline = timezone.now() + timedelta(seconds=seconds)
     if not _take(runtime, [first], deadline):
         return []
@@ -106,6 +106,7 @@ def _looks_compatible(first: GenerationTask, other: GenerationTask) -> bool:
     return (
         other.model_id == first.model_id
         and not other.device_losses
+        and other.time_limit == first.time_limit
         and all(first.parameters[name] == other.parameters[name] for name in SAME)
     )
 

@@ -18,11 +18,15 @@ from cms_ai_images.types import Fence, Status
 
 
 class Hold:
-    """A claim with its lease and its deadline. `deadline` may be moved, for example when drawing begins."""
+    """A claim with its lease and its deadline, which may be moved, for example when drawing begins.
 
-    def __init__(self, fence: Fence, deadline: datetime) -> None:
+    `seconds` are what its task may take to be drawn.
+    """
+
+    def __init__(self, fence: Fence, deadline: datetime, seconds: float) -> None:
         self.fence = fence
-        self.set_deadline(deadline, conf.get("TASK_TIMEOUT_SECONDS"))
+        self.time_limit = seconds
+        self.set_deadline(deadline, seconds)
         self._cancelled = threading.Event()
         self._lost = threading.Event()
         self._stopping = threading.Event()

@@ -86,7 +86,8 @@ class Watchdog(threading.Thread):
 
     def _wait(self, seconds: float) -> bytes:
         """The news of so many seconds, as soon as there are some. Who keeps Python's lock until long after is dead."""
-        stalled = seconds + conf.get("TASK_TIMEOUT_SECONDS") + conf.get("LEASE_SECONDS")
+        longest = max([conf.get("LIMITS")["task_seconds"], *(hold.time_limit for hold in self.heartbeat.held())])
+        stalled = seconds + longest + conf.get("LEASE_SECONDS")
         faulthandler.dump_traceback_later(stalled, exit=True, file=STDERR)
         self._news.settimeout(seconds)
         try:

@@ -1,0 +1,78 @@
+"""How much one person may ask for: the setting `LIMITS`, and for members of a group what its `GroupLimits` say.
+
+What counts rows must be called under the lock of the person's account, or two requests at the same moment would both
+find the last place free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from django.db import connection
+from django.db.models import Sum
+
+from cms_ai_images import conf
+from cms_ai_images.exceptions import QueueFull, StorageFull, TooManyTasks
+from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask, GroupLimits
+from cms_ai_images.types import Limits, ReviewState, Status
+
+MIB = 1024 * 1024
+BYTES_PER_PIXEL = 3
+"""What a stored picture cannot exceed by much: 8 bits for each of three colours, not compressed."""
+ACTIVE = [Status.QUEUED, Status.RUNNING]
+"""As the partial index has them, in its order."""
+
+
+NAMES = [field.name for field in dataclasses.fields(Limits)]
+
+
+def of(user: Any) -> Limits:
+    """This person's limits: the most generous of their groups', where a group has an opinion. One query."""
+    rows = list(GroupLimits.objects.filter(group__user=user).order_by().values(*NAMES))
+    site = conf.get("LIMITS")
+    opinions = {name: [row[name] for row in rows if row[name] is not None] for name in NAMES}
+    return Limits(**{name: _most_generous(opinions[name]) if opinions[name] else site[name] for name in NAMES})
+
+
+def _most_generous(opinions: list[int]) -> int | None:
+    return None if 0 in opinions else max(opinions)
+
+
+def check_room(task: GenerationTask, limits: Limits) -> None:
+    """Raise `TooManyTasks`, `StorageFull` or `QueueFull` unless this task, not yet queued, has a place.
+
+    Call inside the transaction that queues it, with its author's account locked.
+    """
+    if limits.active_tasks is not None:
+        active = GenerationTask.objects.filter(user=task.user, status__in=ACTIVE).order_by()
+        if active[: limits.active_tasks].count() >= limits.active_tasks:
+            raise TooManyTasks(limit=limits.active_tasks)
+    if limits.storage_mib is not None:
+        _check_storage(task, limits.storage_mib)
+    if limits.queue_length is not None:
+        _check_queue(task.pool, limits.queue_length)
+
+
+def _check_storage(task: GenerationTask, limit: int) -> None:
+    """What lies there, and what is on its way at its largest, must fit: only then the limit holds."""
+    drafts = GeneratedImage.objects.filter(task__user=task.user, review_state=ReviewState.DRAFT)
+    stored = drafts.aggregate(all=Sum("byte_size"))["all"] or 0
+    active = GenerationTask.objects.filter(user=task.user, status__in=ACTIVE).order_by()
+    on_their_way = sum(map(_largest, active.values_list("parameters", flat=True)))
+    if stored + on_their_way + _largest(task.parameters) > limit * MIB:
+        raise StorageFull(used=round(stored / MIB), limit=limit)
+
+
+def _largest(parameters: dict[str, Any]) -> int:
+    """Bytes that the pictures of a task can take."""
+    return int(parameters["width"] * parameters["height"] * parameters["num_images"] * BYTES_PER_PIXEL)
+
+
+def _check_queue(pool: str, limit: int) -> None:
+    """The queue is everybody's: whoever is limited by its length waits for each other at the pool's models."""
+    models = GenerationModel.objects.filter(pool=pool).order_by("pk")
+    list(models.select_for_update(no_key=connection.features.has_select_for_no_key_update).values_list("pk", flat=True))
+    waiting = GenerationTask.objects.filter(status=Status.QUEUED, pool=pool).order_by()
+    if waiting[:limit].count() >= limit:
+        raise QueueFull(limit=limit)
