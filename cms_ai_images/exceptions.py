@@ -47,6 +47,11 @@ def by_code(code: str) -> type[AIImagesError] | None:
     return next((error for error in _subclasses(AIImagesError) if error.code == code), None)
 
 
+def known() -> list[type[AIImagesError]]:
+    """Every class that the app itself defines."""
+    return [error for error in _subclasses(AIImagesError) if error.__module__ == __name__]
+
+
 def describe(code: str, params: dict[str, Any]) -> str | None:
     """What an author is told of a code, in the reader's language; `None` for what no class knows."""
     error = by_code(code)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import rfc8785
@@ -26,8 +28,9 @@ from cms_ai_images.exceptions import (
     PresetDoesNotFit,
     PresetNotAvailable,
     SizeNotSupported,
+    WrongNumberOfReferences,
 )
-from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models import GenerationModel, ReferencePicture, StylePreset, StylePresetVersion
 from cms_ai_images.models.generation_models import FALLBACK_PARAMETERS
 from cms_ai_images.models.shapes import PARAMETERS
 from cms_ai_images.offers import Offer
@@ -37,6 +40,7 @@ from cms_ai_images.types import (
     GenerationParameters,
     GenerationRequest,
     Limits,
+    Operation,
     Origin,
     OutputFormat,
     Priority,
@@ -45,6 +49,7 @@ from cms_ai_images.types import (
 LABELS = {
     "steps": _("The number of steps"),
     "guidance_scale": _("The guidance scale"),
+    "strength": _("The strength"),
     "width": _("The width"),
     "height": _("The height"),
     "quality": _("The quality"),
@@ -59,6 +64,8 @@ NO_LIMITS = Limits(**{field.name: None for field in dataclasses.fields(Limits)})
 """Nobody's limits: what a model can do at all."""
 PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""
+STARTS_FROM: dict[str, int] = {Operation.IMAGE_TO_IMAGE.value: 1}
+"""How many reference pictures an operation takes; the others take none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,9 +122,12 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
     wishes = _wishes(request, version, offer)
     if request.operation not in model.operations:
         raise OperationNotSupported(model=model.label)
+    if len(request.references) != STARTS_FROM.get(request.operation, 0):
+        raise WrongNumberOfReferences(wanted=STARTS_FROM.get(request.operation, 0), given=len(request.references))
     try:
         width, height = _size(wishes, offer)
         steps, guidance_scale = _number("steps", wishes, offer), _number("guidance_scale", wishes, offer)
+        strength = _strength(wishes, offer, steps) if request.operation in STARTS_FROM else None
     except (SizeNotSupported, ParameterOutOfRange) as error:
         if version is not None and _is_presets_fault(error, request, version):
             raise PresetDoesNotFit(preset=version.preset.name, model=model.label, reason=error) from error
@@ -135,6 +145,7 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         seed=_seed(wishes.get("seed")),
         num_images=_num_images(request.num_images, offer),
         output_format=_output_format(wishes.get("output_format"), model),
+        strength=strength,
     )
     return Resolved(
         limits=allowed,
@@ -146,6 +157,13 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         origin_type=_origin_type(user, request.origin),
         fingerprint=fingerprint(model, parameters),
     )
+
+
+def with_references(resolved: Resolved, pictures: Sequence[ReferencePicture]) -> Resolved:
+    """The same with the pictures to start from, whose content decides the pixels as well."""
+    digests = tuple(picture.sha256 for picture in pictures)
+    parameters = dataclasses.replace(resolved.parameters, references=digests)
+    return dataclasses.replace(resolved, parameters=parameters, fingerprint=fingerprint(resolved.model, parameters))
 
 
 def check_preset(parameters: dict[str, Any], model: GenerationModel) -> None:
@@ -216,6 +234,15 @@ def _number(name: str, wishes: dict[str, Any], offer: Offer) -> float:
     if not low <= value <= high:
         raise ParameterOutOfRange(field=name, parameter=LABELS[name], low=low, high=high)
     return value
+
+
+def _strength(wishes: dict[str, Any], offer: Offer, steps: float) -> float:
+    """How far a picture may leave what it starts from: by at least one step."""
+    strength = _number("strength", wishes, offer)
+    if int(steps * strength) < 1:
+        low, high = math.ceil(100 / steps) / 100, offer.bounds("strength")[1]
+        raise ParameterOutOfRange(field="strength", parameter=LABELS["strength"], low=low, high=high)
+    return float(strength)
 
 
 def _is_presets_fault(error: InvalidRequest, request: GenerationRequest, version: StylePresetVersion) -> bool:

@@ -7,6 +7,7 @@ runs after the commit.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,9 @@ from cms_ai_images.exceptions import (
     NoWorker,
     StateConflict,
 )
-from cms_ai_images.library import drafts, intake
-from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask
-from cms_ai_images.resolution import Resolved, resolve
+from cms_ai_images.library import drafts, intake, references
+from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask, ReferencePicture
+from cms_ai_images.resolution import Resolved, resolve, with_references
 from cms_ai_images.types import STANDARD, GenerationRequest, PictureDetails, ReviewState, Status
 
 PERMISSION = "cms_ai_images.generate"
@@ -46,16 +47,18 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     check_permission(user)
     resolved = resolve(user, request)
     may_be_there = request.seed is not None and request.reuse
-    if may_be_there and (same := _same_pictures(user, resolved)):
+    if may_be_there and not request.references and (same := _same_pictures(user, resolved)):
         return _accepted_too(same, resolved)
     _check_worker(resolved.model)
     with rates.counted(user, resolved.limits.requests_per_minute) as place:
+        pictures = references.gather(user, request.references)
+        resolved = with_references(resolved, pictures) if pictures else resolved
         with transaction.atomic():
             account = credits.lock(user)  # one person's requests wait for each other here
             same = _same_pictures(user, resolved) if may_be_there else None
             if same is None:
                 place.check_rows()
-                return _store(user, request, resolved, account)
+                return _store(user, request, resolved, account, pictures)
         place.give_back()
     return _accepted_too(same, resolved)
 
@@ -243,7 +246,13 @@ def _accepted_too(task: GenerationTask, resolved: Resolved) -> GenerationTask:
     return task
 
 
-def _store(user: Any, request: GenerationRequest, resolved: Resolved, account: CreditAccount) -> GenerationTask:
+def _store(
+    user: Any,
+    request: GenerationRequest,
+    resolved: Resolved,
+    account: CreditAccount,
+    pictures: Sequence[ReferencePicture] = (),
+) -> GenerationTask:
     """The queued row, its points and, after the commit, its job. Call where the account is locked."""
     version = resolved.preset_version
     task = GenerationTask(
@@ -268,6 +277,8 @@ def _store(user: Any, request: GenerationRequest, resolved: Resolved, account: C
     )
     limits.check_room(task, resolved.limits)
     task.save(force_insert=True)
+    if pictures:
+        task.references.set(pictures)
     credits.reserve(task, account)
     audit.record(
         audit.Action.GENERATED,

@@ -8,8 +8,8 @@ from .images import GeneratedImage
 from .limits import GroupLimits
 from .preferences import UserPreference
 from .presets import StylePreset, StylePresetVersion
-from .spending import Spending
 from .references import ReferencePicture
+from .spending import Spending
 from .tasks import GenerationTask
 from .tokens import APIToken
 from .webhooks import WebhookDelivery, WebhookEndpoint
@@ -25,8 +25,8 @@ __all__ = [
     "GenerationTask",
     "GroupLimits",
     "IdempotencyKey",
-    "Spending",
     "ReferencePicture",
+    "Spending",
     "StylePreset",
     "StylePresetVersion",
     "UserPreference",
