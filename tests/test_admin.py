@@ -20,10 +20,12 @@ from filer.models import Image as FilerImage
 
 from cms_ai_images.library import intake
 from cms_ai_images.models import (
+    AuditEntry,
     CreditAccount,
     CreditEntry,
     GenerationModel,
     GenerationTask,
+    GroupLimits,
     StylePreset,
     StylePresetVersion,
     UserPreference,
@@ -36,8 +38,12 @@ from .factories import make_image, make_model, make_preset, make_task, make_work
 
 pytestmark = pytest.mark.django_db
 
-MODELS = [model for model in django_admin.site._registry if model._meta.app_label == "cms_ai_images"]
-READ_ONLY = {"GenerationTask", "GeneratedImage", "Worker"}
+MODELS = [  # a proxy is no table: `Spending` has one page, with tests of its own
+    model
+    for model in django_admin.site._registry
+    if model._meta.app_label == "cms_ai_images" and not model._meta.proxy
+]
+READ_ONLY = {"AuditEntry", "GenerationTask", "GeneratedImage", "Worker"}
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 
 
@@ -58,8 +64,9 @@ def client_of() -> Callable[[User], Client]:
 
 
 @pytest.fixture
-def site(client_of, admin: User) -> Client:
-    """The administrator's browser."""
+def site(client_of, admin: User, settings) -> Client:
+    """The administrator's browser, on a site that counts points."""
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
     return client_of(admin)
 
 
@@ -93,6 +100,7 @@ def rows(author: User, designer: User) -> None:
     CreditAccount.objects.create(group=Group.objects.get())
     CreditEntry.objects.create(account=account, kind="grant", amount=35, created_by=designer)
     CreditEntry.objects.create(account=account, kind="reserve", amount=-30, task_uuid=full.uuid)
+    GroupLimits.objects.create(group=Group.objects.get(), active_tasks=0, steps=20)
     make_worker(loaded_models=["dummy"])
     make_worker(stopped_at=full.started_at)
     UserPreference.objects.create(user=author, last={"preset": "pencil"})
@@ -125,11 +133,13 @@ def said(response: HttpResponse) -> str:
 
 def test_every_table_that_people_look_after_has_a_page() -> None:
     assert {model.__name__ for model in MODELS} == {
+        "AuditEntry",
         "CreditAccount",
         "CreditEntry",
         "GeneratedImage",
         "GenerationModel",
         "GenerationTask",
+        "GroupLimits",
         "StylePreset",
         "UserPreference",
         "Worker",
@@ -601,6 +611,50 @@ def test_account_is_of_a_user_or_a_group(site: Client, author: User) -> None:
     assert errors == {"user": message, "group": message}
     assert site.post(url(CreditAccount, "add"), {"user": author.pk, "group": ""}).status_code == 302
     assert CreditAccount.objects.get().balance == 0
+
+
+def test_entry_needs_a_reason(site: Client, account: CreditAccount) -> None:
+    response = site.post(url(CreditEntry, "add"), {"account": account.pk, "kind": "grant", "amount": 5, "note": " "})
+    assert list(errors_of(response)) == ["note"]
+    assert not CreditEntry.objects.exists()
+
+
+def test_account_stays_whose_it_is(site: Client, account: CreditAccount, designer: User) -> None:
+    address = url(CreditAccount, "change", account.pk)
+    assert site.post(address, {"user": designer.pk, "balance": 900, "allowance": 50}).status_code == 302
+    owner = account.user
+    account.refresh_from_db()
+    assert (account.user, account.balance, account.allowance) == (owner, 100, 50)
+    assert site.post(url(CreditAccount, "delete", account.pk), {"post": "yes"}).status_code == 403
+
+
+POINTS = [(CreditAccount, "changelist"), (CreditAccount, "add"), (CreditEntry, "changelist"), (CreditEntry, "add")]
+
+
+@pytest.mark.parametrize(("model", "page"), POINTS, ids=lambda value: getattr(value, "__name__", value))
+def test_while_points_are_not_counted_nothing_of_them_is_seen(client_of, admin: User, model: type, page: str) -> None:
+    off = client_of(admin)
+    assert off.get(url(model, page)).status_code == 403
+    assert "redit" not in off.get(reverse("admin:index")).content.decode()
+    assert "points" not in off.get(url(GroupLimits, "add")).content.decode()
+
+
+@pytest.mark.parametrize(("model", "page"), [*POINTS, (GroupLimits, "changelist"), (GroupLimits, "add")])
+def test_one_permission_opens_the_pages_of_points_and_limits(client_of, settings, model: type, page: str) -> None:
+    settings.CMS_AI_IMAGES = {"CREDITS": True}
+    may = make_user("treasurer", "cms_ai_images.manage_credits", is_staff=True)
+    may_not = make_user("editor", "cms_ai_images.generate", is_staff=True)
+    assert client_of(may).get(url(model, page)).status_code == 200
+    assert client_of(may_not).get(url(model, page)).status_code == 403
+
+
+def test_limits_of_a_group_are_told_in_the_audit_trail(site: Client, admin: User) -> None:
+    group = Group.objects.create(name="Sports")
+    data = {"group": group.pk, "active_tasks": 3, "task_seconds": 0, "reason": "The cup"}
+    assert list(errors_of(site.post(url(GroupLimits, "add"), data))) == ["task_seconds"]
+    assert site.post(url(GroupLimits, "add"), {**data, "task_seconds": ""}).status_code == 302
+    entry = AuditEntry.objects.get(action=AuditEntry.Action.LIMITS_CHANGED)
+    assert (entry.actor, entry.reason, entry.details["changes"]["active_tasks"]) == (admin, "The cup", [None, 3])
 
 
 def test_entry_page_says_what_it_was_for(site: Client, account: CreditAccount) -> None:

@@ -1,4 +1,4 @@
-"""Credit accounts and the ledger."""
+"""Credit accounts and the ledger. While points are not counted nothing of them is seen."""
 
 from __future__ import annotations
 
@@ -10,22 +10,54 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images import credits
+from cms_ai_images import conf, credits
+from cms_ai_images.admin.managing import ManagedAdmin
 from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
-from cms_ai_images.models import CreditAccount, CreditEntry
+from cms_ai_images.models import AuditEntry, CreditAccount, CreditEntry
+
+MANAGE = "cms_ai_images.manage_credits"
 
 
 @admin.register(CreditAccount)
-class CreditAccountAdmin(admin.ModelAdmin):
-    list_display = ["__str__", "balance"]
+class CreditAccountAdmin(ManagedAdmin):
+    """Whose it is stays as it is, and its balance is moved by entries alone."""
+
+    manage_permission = MANAGE
+    audit_action = AuditEntry.Action.LIMITS_CHANGED
+    list_display = ["__str__", "balance", "allowance"]
     list_select_related = ["user", "group"]
-    search_fields = [f"^user__{USERNAME}", "^group__name"]
+    search_fields = [f"^user__{USERNAME}", "^group__name", "^label"]
     raw_id_fields = ["user", "group"]
-    readonly_fields = ["balance"]
+    fields = ["user", "group", "label", "allowance", "balance", "filled_for"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CreditAccount | None = None) -> Any:
+        """Points never change hands by editing an account."""
+        return ["label", "balance", "filled_for", *(["user", "group"] if obj else [])]
+
+    def get_fieldsets(self, request: HttpRequest, obj: CreditAccount | None = None) -> Any:
+        """What a new account does not have yet is not shown."""
+        sets = super().get_fieldsets(request, obj)
+        return sets if obj else [(None, {"fields": ["user", "group", "allowance"]}), *sets[1:]]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Where points are counted."""
+        return conf.get("CREDITS") and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Where points are counted."""
+        return conf.get("CREDITS") and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Where points are counted."""
+        return conf.get("CREDITS") and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not by hand: its entries would not add up, and a request may be waiting at it."""
+        return False
 
 
 class CreditEntryForm(forms.ModelForm):
-    """A grant or a correction that the account can take."""
+    """A grant or a correction that the account can take, and the reason for it."""
 
     class Meta:
         model = CreditEntry
@@ -36,6 +68,8 @@ class CreditEntryForm(forms.ModelForm):
         kind = self.fields.get("kind")
         if isinstance(kind, forms.ChoiceField):  # reservations and refunds belong to tasks
             kind.choices = [(word.value, word.label) for word in (CreditEntry.Kind.GRANT, CreditEntry.Kind.CORRECTION)]
+        if "note" in self.fields:
+            self.fields["note"].required = True
 
     def clean(self) -> dict[str, Any]:
         """The balance stays between zero and what the column holds. Its row is locked until the entry is stored."""
@@ -66,17 +100,22 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     list_filter = ["kind"]
     list_select_related = ["account__user", "account__group", "created_by"]
     autocomplete_fields = ["account"]
-    search_fields = ["=task_uuid", f"^account__user__{USERNAME}"]
+    search_fields = ["=task_uuid", f"^account__user__{USERNAME}", "^account__label"]
     form = CreditEntryForm
     fieldsets = [
         (None, {"fields": ["account", "kind", "amount", "note"]}),
-        (_("What it was for"), {"fields": ["task_uuid", "charge_round", "model_label", "operation"]}),
+        (_("What it was for"), {"fields": ["task_uuid", "charge_round", "model_label", "operation", "month"]}),
         (_("Who and when"), {"fields": ["created_by", "created_at"]}),
     ]
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Where points are counted."""
+        return conf.get("CREDITS") and (request.user.has_perm(MANAGE) or super().has_view_permission(request, obj))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """As the permission says."""
-        return admin.ModelAdmin.has_add_permission(self, request)
+        """As the permissions say, where points are counted."""
+        may = request.user.has_perm(MANAGE) or admin.ModelAdmin.has_add_permission(self, request)
+        return conf.get("CREDITS") and may
 
     def get_fieldsets(self, request: HttpRequest, obj: CreditEntry | None = None) -> Any:
         """What tasks write is not asked for."""

@@ -1,0 +1,40 @@
+"""What the members of a group may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from cms_ai_images import conf
+from cms_ai_images.admin.credits import MANAGE
+from cms_ai_images.admin.managing import ManagedAdmin
+from cms_ai_images.models import AuditEntry, GroupLimits
+
+
+@admin.register(GroupLimits)
+class GroupLimitsAdmin(ManagedAdmin):
+    """One page for each group that differs. Points are only spoken of where they are counted."""
+
+    manage_permission = MANAGE
+    audit_action = AuditEntry.Action.LIMITS_CHANGED
+    list_display = ["group", "requests_per_minute", "active_tasks", "images_per_request", "task_seconds", "storage_mib"]
+    list_select_related = ["group"]
+    search_fields = ["^group__name"]
+    explanation = _("An empty field leaves things as they are elsewhere; 0 means: no limit.")
+    fieldsets = [
+        (None, {"fields": ["group"], "description": explanation}),
+        (_("How much at a time"), {"fields": ["requests_per_minute", "active_tasks", "queue_length", "storage_mib"]}),
+        (
+            _("How much in one request"),
+            {"fields": ["images_per_request", "pixels", "steps", "prompt_length", "task_seconds"]},
+        ),
+        (_("Budget"), {"fields": ["monthly_points"]}),
+    ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: GroupLimits | None = None) -> Any:
+        """Without the budget while points are not counted."""
+        sets = super().get_fieldsets(request, obj)
+        return sets if conf.get("CREDITS") else [each for each in sets if "monthly_points" not in each[1]["fields"]]
