@@ -1,6 +1,6 @@
 """How an attempt ends. Used by the worker that ran it, and by the reconciler for a worker that cannot say any more.
 
-Each outcome is one transaction: the guarded change of the row, and what it means for the author's points.
+Each outcome is one transaction: the guarded change of the row, what it means for the author's points, and who is told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cms_ai_images import conf, credits, lifecycle, queue
 from cms_ai_images.exceptions import AIImagesError, DeviceLost
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Fence, Status
+from cms_ai_images.webhooks import outbox
 
 
 def succeeded(task: GenerationTask, fence: Fence, *, delivered: int, model_revision: str) -> bool:
@@ -31,6 +32,7 @@ def succeeded(task: GenerationTask, fence: Fence, *, delivered: int, model_revis
     ):
         return False
     credits.settle(task, delivered)
+    outbox.note(task, Status.SUCCEEDED, pictures=delivered)
     return True
 
 
@@ -57,6 +59,7 @@ def failed(task: GenerationTask, fence: Fence, error: AIImagesError) -> Status |
         if not lifecycle.transition(task, Status.FAILED, fence=fence, **reason):
             return None
         credits.refund(task)
+        outbox.note(task, Status.FAILED, error=error)
     return Status.FAILED
 
 
@@ -68,6 +71,7 @@ def cancelled(task: GenerationTask, fence: Fence | None = None) -> bool:
         if not lifecycle.transition(task, Status.CANCELLED, source=source, fence=fence, guard=as_read):
             return False
         credits.refund(task)
+        outbox.note(task, Status.CANCELLED)
     return True
 
 

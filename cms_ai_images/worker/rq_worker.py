@@ -27,6 +27,7 @@ from rq.worker.base import WorkerStatus
 from cms_ai_images import conf
 from cms_ai_images.connections import queue_name
 from cms_ai_images.types import Priority
+from cms_ai_images.webhooks.courier import Courier
 from cms_ai_images.worker.reconciling import Reconciling
 from cms_ai_images.worker.runtime import Runtime
 from cms_ai_images.worker.watchdog import SIGNALS
@@ -108,12 +109,15 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     """
     _keep_connections()
     runtime = Runtime(pool)
-    reconciling = Reconciling()
+    helpers: list[Reconciling | Courier] = [Reconciling()]
+    if conf.get("WEBHOOKS_IN_WORKERS"):
+        helpers.append(Courier())
     for number in SIGNALS:  # until RQ's own handlers take over
         signal.signal(number, partial(_leave, runtime))
     runtime.watchdog.listen()
     runtime.start()
-    reconciling.start()
+    for helper in helpers:
+        helper.start()
     try:
         runtime.preload(preload)
         entries = count(1)
@@ -126,7 +130,8 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     except StopRequested:
         pass  # raised by RQ's signal handler during the pause
     finally:
-        reconciling.stop()
+        for helper in helpers:
+            helper.stop()
         runtime.stop()
     return runtime.must_restart
 

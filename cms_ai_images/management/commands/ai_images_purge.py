@@ -1,4 +1,4 @@
-"""Delete drafts that nobody wanted, files that nobody knows any more, and old entries of the audit trail."""
+"""Delete drafts that nobody wanted, files that nobody knows any more, and old entries of the logs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from cms_ai_images import audit, conf
+from cms_ai_images import audit, conf, idempotency
 from cms_ai_images.library import drafts, orphans
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import ReviewState
+from cms_ai_images.webhooks import outbox
 
 
 class Command(BaseCommand):
     help = (
         "Deletes the drafts that nobody accepted within the retention time, what killed processes left in the "
-        "storages, and entries of the audit trail that are older than AUDIT_RETENTION_DAYS. Run it daily."
+        "storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -48,4 +49,6 @@ class Command(BaseCommand):
         swept = orphans.sweep(timezone.now() - timedelta(hours=options["orphan_hours"]))
         keep = conf.get("AUDIT_RETENTION_DAYS")
         forgotten = 0 if keep is None else audit.purge(timezone.now() - timedelta(days=keep))
+        idempotency.purge()
+        outbox.purge(timezone.now() - timedelta(days=conf.get("WEBHOOK_RETENTION_DAYS")))
         self.stdout.write(f"Purged drafts: {purged}. Swept orphans: {swept}. Purged audit entries: {forgotten}.")
