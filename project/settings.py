@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "filer",
     "django_rq",
     "rest_framework",
+    "drf_spectacular_sidecar",
     "djangocms_text",
     "djangocms_text.contrib.filer_image",
     "cms_ai_images",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -50,10 +51,12 @@ async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
         return HttpResponse(status=204)
     language = get_language() or "en"
     try:
-        snapshot = await sync_to_async(_first_snapshot)(request, uuid, language)
+        first = await sync_to_async(_first_snapshot)(request, uuid, language)
     except AIImagesError as error:
         return problem_response(error)
-    stream = _stream(request, uuid, language, snapshot)
+    if first.is_final and request.headers.get("Last-Event-ID") == first.event_id:
+        return HttpResponse(status=204)  # the end has been told; a browser connects again after any other answer
+    stream = _stream(request, uuid, language, first)
     response = StreamingHttpResponse(stream, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
@@ -69,13 +72,19 @@ class Snapshot:
     health: dict[str, Any]
 
     @property
+    def event_id(self) -> str:
+        """The same for the same state. What came before a state needs no telling, so it says all that was missed."""
+        return hashlib.sha256(json.dumps(self.task, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing will change any more."""
         return self.task["status"] in Status.final()
 
 
 async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot) -> AsyncIterator[bytes]:
-    yield _event("task", now.task)
+    """The state comes first, also after a break: steps and previews of the meantime are in it, and not told again."""
+    yield _event("task", now.task, now.event_id)
     if not now.is_final:
         yield _event("health", now.health)
     until = time.monotonic() + conf.get("EVENTS_MAX_SECONDS")
@@ -91,10 +100,11 @@ async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot
                 continue
             before = now
             try:
-                now = await sync_to_async(_snapshot)(request, uuid, language)
+                now = await sync_to_async(snapshot)(request, uuid, language)
             except AIImagesError:
                 return  # deleted, or no longer the caller's
-            yield _event("task", now.task) if now.task != before.task else b": still here\n\n"
+            changed = now.task != before.task
+            yield _event("task", now.task, now.event_id) if changed else b": still here\n\n"
             if now.health["status"] != before.health["status"] and not now.is_final:
                 yield _event("health", now.health)
     finally:
@@ -148,10 +158,10 @@ def _first_snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot
     with _no_connection_kept():
         request.user, token = identify(request)
         check_scope(token, Scope.READ)
-        return _snapshot(request, uuid, language)
+        return snapshot(request, uuid, language)
 
 
-def _snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
+def snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
     """All that is told of the task."""
     with _no_connection_kept():
         services.check_permission(request.user)
@@ -174,5 +184,7 @@ def _no_connection_kept() -> Iterator[None]:
                 connection.close()
 
 
-def _event(name: str, data: dict[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+def _event(name: str, data: dict[str, Any], event_id: str = "") -> bytes:
+    """One event. The browser sends the last id that it was given as `Last-Event-ID` when it connects again."""
+    identity = f"id: {event_id}\n" if event_id else ""
+    return f"event: {name}\ndata: {json.dumps(data)}\n{identity}\n".encode()

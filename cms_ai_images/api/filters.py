@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from cms_ai_images import services
 from cms_ai_images.exceptions import NotPermitted
 from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Status
+from cms_ai_images.types import Operation, Status
 
 EVERYBODY = "all"
 WORDS = 10
@@ -33,6 +33,7 @@ class TaskFilterSerializer(serializers.Serializer):
     preset = serializers.SlugField(allow_blank=True, default="")
     model = serializers.SlugField(allow_blank=True, default="")
     status = serializers.ChoiceField(Status.choices, allow_blank=True, default="")
+    operation = serializers.ChoiceField(Operation.choices, allow_blank=True, default="")
     user = serializers.ChoiceField([EVERYBODY], allow_blank=True, default="")
     origin = serializers.CharField(max_length=500, allow_blank=True, default="")
 
@@ -74,6 +75,8 @@ def filtered(tasks: QuerySet[GenerationTask], request: Request) -> QuerySet[Gene
         tasks = tasks.filter(model__slug=wanted["model"])
     if wanted["status"]:
         tasks = tasks.filter(status=wanted["status"])
+    if wanted["operation"]:
+        tasks = tasks.filter(operation=wanted["operation"])
     if wanted["from"]:
         tasks = tasks.filter(created_at__gte=_moment(wanted["from"], time.min))
     if wanted["to"]:

@@ -6,17 +6,24 @@ from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cms_ai_images import services
 from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.documentation import documented
 from cms_ai_images.api.serializers import PictureDetailsSerializer, image_json
+from cms_ai_images.api.shapes import ImageSerializer
 from cms_ai_images.exceptions import DraftGone, NotFound
 from cms_ai_images.library import drafts, files, naming
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.models.tokens import Scope
 from cms_ai_images.types import OutputFormat
+
+PICTURE = {(200, output_format.mime_type): OpenApiTypes.BINARY for output_format in OutputFormat}
+TO_LIBRARY = {302: OpenApiResponse(description="It is in the media library, under `Location`.")}
 
 
 def own_image(request: Request, uuid: UUID) -> GeneratedImage:
@@ -32,6 +39,7 @@ def own_image(request: Request, uuid: UUID) -> GeneratedImage:
 
 
 class ImageFileView(AIImagesView):
+    @documented({**PICTURE, **TO_LIBRARY}, problems=[410, 503])
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """The picture: a draft's own bytes, or the library file that it became."""
         image = own_image(request, uuid)
@@ -41,6 +49,7 @@ class ImageFileView(AIImagesView):
 
 
 class ImagePreviewView(AIImagesView):
+    @documented({(200, "image/webp"): OpenApiTypes.BINARY, **TO_LIBRARY}, problems=[410, 503])
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """A small WebP of a draft."""
         image = own_image(request, uuid)
@@ -50,6 +59,7 @@ class ImagePreviewView(AIImagesView):
 
 
 class ImageDownloadView(AIImagesView):
+    @documented(PICTURE, problems=[410, 503])
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """The picture as a file to keep, under a name that says what it is."""
         image = own_image(request, uuid)
@@ -61,6 +71,7 @@ class ImageDownloadView(AIImagesView):
 class ImageAcceptView(AIImagesView):
     write_scope = Scope.LIBRARY
 
+    @documented({200: ImageSerializer}, request=PictureDetailsSerializer, problems=[410, 503])
     def post(self, request: Request, uuid: UUID) -> Response:
         """Put it into the media library. Repeating this changes what is said anew, and makes no second file."""
         serializer = PictureDetailsSerializer(data=request.data)
@@ -74,6 +85,7 @@ class ImageAcceptView(AIImagesView):
 class ImageDiscardView(AIImagesView):
     write_scope = Scope.LIBRARY
 
+    @documented({200: ImageSerializer}, problems=[410])
     def post(self, request: Request, uuid: UUID) -> Response:
         """Throw a draft away."""
         image = services.discard(request.user, own_image(request, uuid))

@@ -10,14 +10,23 @@ from rest_framework.response import Response
 
 from cms_ai_images import preferences
 from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.documentation import documented
+from cms_ai_images.api.shapes import (
+    FavouriteChangeSerializer,
+    FavouriteSerializer,
+    PreferencesChangeSerializer,
+    PreferencesSerializer,
+)
 from cms_ai_images.exceptions import InvalidRequest
 
 
 class PreferencesView(AIImagesView):
+    @documented({200: PreferencesSerializer})
     def get(self, request: Request) -> Response:
         """Last settings, favourite styles and favourite settings."""
         return Response(dataclasses.asdict(preferences.of(request.user)))
 
+    @documented({200: PreferencesSerializer}, request=PreferencesChangeSerializer)
     def patch(self, request: Request) -> Response:
         """Store `last`, `favourite_presets`, or both; answers with everything."""
         data = _object(request, {"last", "favourite_presets"})
@@ -26,6 +35,7 @@ class PreferencesView(AIImagesView):
 
 
 class FavouriteListView(AIImagesView):
+    @documented({201: FavouriteSerializer}, request=FavouriteChangeSerializer)
     def post(self, request: Request) -> Response:
         """Keep a named set of settings."""
         data = _object(request, {"name", "settings"})
@@ -34,6 +44,7 @@ class FavouriteListView(AIImagesView):
 
 
 class FavouriteView(AIImagesView):
+    @documented({204: None})
     def delete(self, request: Request, favourite: str) -> Response:
         """Forget it."""
         preferences.remove_favourite(request.user, favourite)

@@ -6,6 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import JsonResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
@@ -20,10 +23,37 @@ CHALLENGE = 'Bearer realm="ai-images"'
 """`WWW-Authenticate` of a 401: it makes no browser open a window of its own."""
 
 
+FRAMEWORK_CODES: dict[str, tuple[int, str | Promise]] = {
+    "parse_error": (400, _("The body is not JSON.")),
+    "permission_denied": (403, _("The CSRF token of this session is missing or wrong.")),
+    "method_not_allowed": (405, _("This address does not know this method.")),
+    "unsupported_media_type": (415, _("The body has a type that is not taken here. Send JSON.")),
+    "error": (500, _("Something went wrong on the server, and its log says what.")),
+    "required": (400, _("The field is missing.")),
+    "null": (400, _("The field may not be null.")),
+    "blank": (400, _("The field may not be empty.")),
+    "empty": (400, _("The list may not be empty.")),
+    "not_a_list": (400, _("A list is expected.")),
+    "not_a_dict": (400, _("An object is expected.")),
+    "invalid_choice": (400, _("The value is none of those that are possible.")),
+    "max_length": (400, _("The value is too long.")),
+    "min_length": (400, _("The value is too short.")),
+    "max_value": (400, _("The number is too large.")),
+    "min_value": (400, _("The number is too small.")),
+    "max_string_length": (400, _("The number has too many digits.")),
+    "overflow": (400, _("The number is too large to count with.")),
+    "datetime": (400, _("A day is expected, not a time.")),
+    "invalid_unicode": (400, _("Only letters, digits, underscores and hyphens are possible.")),
+    "null_characters_not_allowed": (400, _("The text holds a null character.")),
+    "surrogate_characters_not_allowed": (400, _("The text holds half a character.")),
+}
+"""The codes of the REST framework that can occur: status and meaning. Those of a field come with that field."""
+
+
 def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """One problem object. `errors` names each input that is at fault."""
     return {
-        "type": "about:blank",
+        "type": f"{reverse('cms_ai_images:problems')}#{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,

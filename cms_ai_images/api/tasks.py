@@ -1,33 +1,37 @@
-"""Tasks: ask for pictures, look, cancel, retry."""
+"""Tasks: ask for pictures, look, cancel, retry, delete."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
-from django.utils import timezone
-from rest_framework import status
-from rest_framework.pagination import CursorPagination
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cms_ai_images import progress, services
 from cms_ai_images.api.authentication import check_scope
 from cms_ai_images.api.base import AIImagesView
-from cms_ai_images.api.filters import filtered
+from cms_ai_images.api.desk import still_open
+from cms_ai_images.api.documentation import answer_header, documented
+from cms_ai_images.api.filters import TaskFilterSerializer, filtered
+from cms_ai_images.api.paging import NewestFirst
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
-from cms_ai_images.exceptions import NotFound
-from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.api.shapes import TaskListSerializer, TaskSerializer
+from cms_ai_images.api.waiting import WaitSerializer, asked_to_wait, held
+from cms_ai_images.exceptions import InvalidRequest, NotFound
+from cms_ai_images.idempotency import KEPT, request_once
+from cms_ai_images.models import GenerationTask
 from cms_ai_images.models.tokens import Scope
-from cms_ai_images.types import ReviewState, Status
+from cms_ai_images.types import GenerationRequest, Status
 
-OPEN_FOR = timedelta(days=1)
-"""How long a finished task stays on its author's desk."""
-OPEN_LIMIT = 20
+KEY_HEADER = "Idempotency-Key"
+KEY_LENGTH = 255
+REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 def own_task(request: Request, uuid: UUID) -> GenerationTask:
@@ -38,89 +42,83 @@ def own_task(request: Request, uuid: UUID) -> GenerationTask:
     return task
 
 
-class NewestFirst(CursorPagination):
-    """A page costs the same wherever it is in the history."""
+class PageSerializer(TaskFilterSerializer):
+    """The query string of the list."""
 
-    ordering = "-id"
-    page_size = 20
+    open = serializers.CharField(required=False, help_text="Anything: only what still matters to a dialog.")
+    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
+    limit = serializers.CharField(required=False, help_text="Tasks on a page, at most 100; 20 unless said.")
 
 
 class TaskListView(AIImagesView):
+    @documented({200: TaskListSerializer}, problems=[400], parameters=[PageSerializer])
     def get(self, request: Request) -> Response:
-        """The caller's history as `filters` narrows it, or with `open=1` what of it still matters to a dialog."""
+        """The caller's history as the filters narrow it, or with `open=1` what of it still matters to a dialog."""
         tasks = filtered(tasks_for_display(), request)
         if request.query_params.get("open"):
-            page = list(_still_open(tasks)[:OPEN_LIMIT])
-            return Response({"results": [task_json(task, viewer=request.user) for task in page]})
+            return Response({"results": [task_json(task, viewer=request.user) for task in still_open(tasks)]})
         paginator = NewestFirst()
         page = paginator.paginate_queryset(tasks, request, view=self) or []
         return paginator.get_paginated_response([task_json(task, viewer=request.user) for task in page])
 
-    def post(self, request: Request) -> Response:
+    @documented(
+        {202: TaskSerializer},
+        request=GenerationRequestSerializer,
+        problems=[402, 404, 409, 422, 429, 503],
+        parameters=[
+            WaitSerializer,
+            OpenApiParameter(
+                KEY_HEADER,
+                {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
+                OpenApiParameter.HEADER,
+                description=f"The same key within {KEPT.total_seconds() / 3600:.0f} hours leads to the same task.",
+            ),
+            answer_header("Location", "The task's own address.", 202),
+            answer_header("Retry-After", "Seconds until it is worth trying again.", 429, 503),
+        ],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
         """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
+        seconds = asked_to_wait(request)
         serializer = GenerationRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         asked = serializer.to_request()
         if asked.auto_accept:
             check_scope(request.auth, Scope.LIBRARY)
-        task = services.request_generation(request.user, asked)
+        task, is_repeated = _requested(request, asked)
         data = task_json(tasks_for_display().get(pk=task.pk))
-        return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": data["url"]})
-
-
-class TaskReadyView(AIImagesView):
-    def get(self, request: Request) -> Response:
-        """How many own tasks at `origin` have pictures to choose from, in all and by field, and how many are drawn."""
-        tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request)
-        counts = (
-            tasks.filter(_active() | _unreviewed())
-            .order_by()
-            .values("origin_field")
-            .annotate(ready=Count("pk", filter=Q(status=Status.SUCCEEDED)), drawing=Count("pk", filter=_active()))
-        )
-        fields = {row["origin_field"]: row for row in counts}
-        return Response(
-            {
-                "ready": sum(row["ready"] for row in fields.values()),
-                "drawing": sum(row["drawing"] for row in fields.values()),
-                "fields": {field: row["ready"] for field, row in fields.items() if row["ready"]},
-            }
-        )
-
-
-def _still_open(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
-    """Running, waiting, lately failed, or finished with pictures of which none was taken yet."""
-    return tasks.filter(_active() | _recent() & Q(status=Status.FAILED) | _unreviewed()).order_by("-id")
-
-
-def _active() -> Q:
-    return Q(status__in=Status.active())
-
-
-def _recent() -> Q:
-    return Q(created_at__gt=timezone.now() - OPEN_FOR)
-
-
-def _unreviewed() -> Q:
-    """Lately drawn, with pictures to choose from, none chosen yet, and not put away either."""
-    pictures = GeneratedImage.objects.filter(task=OuterRef("pk"))
-    drafts = Exists(pictures.filter(review_state=ReviewState.DRAFT, reviewed_at=None))
-    taken = Exists(pictures.filter(review_state=ReviewState.ACCEPTED))
-    return _recent() & Q(status=Status.SUCCEEDED) & Q(drafts) & ~Q(taken)
+        headers = {"Location": data["url"], **({REPLAYED_HEADER: "true"} if is_repeated else {})}
+        return _answer(request, task, data, seconds, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class TaskDetailView(AIImagesView):
-    def get(self, request: Request, uuid: UUID) -> Response:
+    @documented(
+        {200: TaskSerializer},
+        problems=[400],
+        parameters=[
+            WaitSerializer,
+            OpenApiParameter("previews", str, description="Anything: with the small pictures of a running task."),
+        ],
+    )
+    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """One task; with `previews=1`, while it runs, its small pictures in Base64 as the event stream tells them."""
+        seconds = asked_to_wait(request)
         task = own_task(request, uuid)
         data = task_json(task)
         if request.query_params.get("previews") and data["progress"]:
             small = progress.read_previews(task.pool, task.uuid, data["num_images"])
             data["previews"] = [b64encode(jpeg).decode() for jpeg in small]
-        return Response(data)
+        return _answer(request, task, data, seconds)
+
+    @documented({204: None}, problems=[409])
+    def delete(self, request: Request, uuid: UUID) -> Response:
+        """Take it out of the history, with its drafts; 409 while it runs. Files of the library stay."""
+        services.delete(request.user, own_task(request, uuid))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class TaskCancelView(AIImagesView):
+    @documented({200: TaskSerializer}, problems=[409])
     def post(self, request: Request, uuid: UUID) -> Response:
         """End it: at once while it waits, within a step while it runs."""
         services.cancel(request.user, own_task(request, uuid))
@@ -128,6 +126,7 @@ class TaskCancelView(AIImagesView):
 
 
 class TaskRetryView(AIImagesView):
+    @documented({200: TaskSerializer}, problems=[400, 402, 409, 429, 503])
     def post(self, request: Request, uuid: UUID) -> Response:
         """Queue a failed or cancelled task again."""
         services.retry(request.user, own_task(request, uuid))
@@ -135,6 +134,7 @@ class TaskRetryView(AIImagesView):
 
 
 class TaskPutAwayView(AIImagesView):
+    @documented({200: TaskSerializer}, problems=[409])
     def post(self, request: Request, uuid: UUID) -> Response:
         """Decide nothing about its pictures: they stay in the history, and no dialog reminds of them."""
         services.put_away(request.user, own_task(request, uuid))
@@ -142,6 +142,7 @@ class TaskPutAwayView(AIImagesView):
 
 
 class TaskPreviewView(AIImagesView):
+    @documented({(200, "image/jpeg"): OpenApiTypes.BINARY, 204: None})
     def get(self, request: Request, uuid: UUID, index: int) -> HttpResponseBase:
         """A small JPEG of a picture that is being drawn; 204 before there is one."""
         task = GenerationTask.objects.filter(uuid=uuid, user=request.user.pk).only("pool", "uuid").first()
@@ -151,6 +152,25 @@ class TaskPreviewView(AIImagesView):
         if preview is None:
             return HttpResponse(status=204)
         return HttpResponse(preview, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+def _requested(request: Request, asked: GenerationRequest) -> tuple[GenerationTask, bool]:
+    """A new task, or the one that this `Idempotency-Key` led to before."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return services.request_generation(request.user, asked), False
+    if not 0 < len(key) <= KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(field=KEY_HEADER)
+    return request_once(request.user, key, asked)
+
+
+def _answer(
+    request: Request, task: GenerationTask, data: dict[str, Any], seconds: int, **kwargs: Any
+) -> HttpResponseBase:
+    """The task as it is, or, for somebody who waits, as it is when it has ended."""
+    if seconds and task.status not in Status.final():
+        return held(request, task.pool, data, seconds, **kwargs)
+    return Response(data, **kwargs)
 
 
 def _current(request: Request, uuid: UUID) -> Response:

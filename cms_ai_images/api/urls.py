@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from cms_ai_images.api import events, images, options, preferences, tasks
+from cms_ai_images.api import desk, events, images, options, preferences, schema, spending, tasks
 
 urlpatterns = [
     path("tasks/", tasks.TaskListView.as_view(), name="task-list"),
-    path("tasks/ready/", tasks.TaskReadyView.as_view(), name="task-ready"),
+    path("tasks/ready/", desk.TaskReadyView.as_view(), name="task-ready"),
     path("tasks/<uuid:uuid>/", tasks.TaskDetailView.as_view(), name="task-detail"),
     path("tasks/<uuid:uuid>/cancel/", tasks.TaskCancelView.as_view(), name="task-cancel"),
     path("tasks/<uuid:uuid>/retry/", tasks.TaskRetryView.as_view(), name="task-retry"),
@@ -24,6 +24,10 @@ urlpatterns = [
     path("presets/", options.PresetListView.as_view(), name="preset-list"),
     path("models/", options.ModelListView.as_view(), name="model-list"),
     path("credits/", options.CreditsView.as_view(), name="credits"),
+    path("spending/", spending.SpendingView.as_view(), name="spending"),
     path("folders/", options.FolderListView.as_view(), name="folder-list"),
     path("health/", options.HealthView.as_view(), name="health"),
+    path("schema/", schema.schema_view, name="schema"),
+    path("reference/", schema.reference, name="reference"),
+    path("problems/", schema.problems, name="problems"),
 ]

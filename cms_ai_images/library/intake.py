@@ -49,7 +49,10 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
     folder = folders.folder_for(details.folder_id, image.task.user)  # a wrong one must not leave a public copy behind
     name = _copy(image, data, details.name or "")
     with transaction.atomic():
-        locked = GeneratedImage.objects.select_for_update().get(pk=image.pk)
+        locked = GeneratedImage.objects.select_for_update().filter(pk=image.pk).first()
+        if locked is None:
+            files.remove(public_storage(), name)  # the task was deleted meanwhile
+            raise DraftGone
         if locked.filer_image is not None:
             if locked.filer_image.file.name != name:
                 files.remove(public_storage(), name)

@@ -1,0 +1,70 @@
+"""`?wait=seconds`: an answer that is held back until the task has ended.
+
+It begins at once, with its status and headers, and its body comes when there is something to tell. So it holds no
+thread and no database connection, whatever proxies think of silence is met with a blank line now and then (which JSON
+allows before a value), and a client that goes away is noticed. Under WSGI, where it would hold a whole process, the
+answer is complete at once, and the caller asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import get_language
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from cms_ai_images.api.events import Notices, Snapshot, snapshot
+from cms_ai_images.exceptions import AIImagesError
+
+LONGEST = 60
+"""Seconds."""
+
+
+class WaitSerializer(serializers.Serializer):
+    """The query string of whoever waits."""
+
+    wait = serializers.IntegerField(min_value=0, max_value=LONGEST, default=0)
+
+
+def asked_to_wait(request: Request) -> int:
+    """For how many seconds; 0 where nobody asked, or where waiting would hold a process."""
+    given = WaitSerializer(data=request.query_params)
+    given.is_valid(raise_exception=True)
+    return given.validated_data["wait"] if isinstance(request._request, ASGIRequest) else 0
+
+
+def held(request: Request, pool: str, data: dict[str, Any], seconds: int, **kwargs: Any) -> HttpResponseBase:
+    """An answer whose body is the task as it is when it has ended, or when the time is up. `data` is what it is now."""
+    now = Snapshot(pool=pool, task=data, health={})
+    body = _body(request, UUID(data["id"]), get_language() or "en", now, time.monotonic() + seconds)
+    headers = {"Cache-Control": "private, no-cache", "X-Accel-Buffering": "no", **kwargs.pop("headers", {})}
+    return StreamingHttpResponse(body, content_type="application/json", headers=headers, **kwargs)
+
+
+async def _body(request: Request, uuid: UUID, language: str, now: Snapshot, until: float) -> AsyncIterator[bytes]:
+    notices = Notices(now.pool, uuid)
+    try:
+        while not now.is_final and (left := until - time.monotonic()) > 0:
+            try:
+                notice = await asyncio.wait_for(notices.next(), left)
+            except TimeoutError:
+                notice = None
+            if notice and notice["event"] == "progress":
+                continue
+            now = await sync_to_async(snapshot)(request._request, uuid, language)
+            if not now.is_final:
+                yield b"\n"
+    except AIImagesError:
+        pass  # deleted, or no longer the caller's: what was known last is all that can be said
+    finally:
+        await notices.close()
+    yield JSONRenderer().render(now.task)
