@@ -43,8 +43,9 @@ def _forget_deleted(*, instance: Any, **kwargs: Any) -> None:
 
 @transaction.atomic
 def forget_names(user: Any) -> None:
-    """Take this user's name out of the audit trail. The links to the row go with the row."""
+    """Take this user's name out of the audit trail and the ledger. The links to the row go with the row."""
     AuditEntry.objects.filter(actor=user).update(actor_label=DELETED_USER)
+    CreditAccount.objects.filter(user=user).update(label=DELETED_USER)
     accounts, tokens = (model.objects.filter(user=user) for model in (CreditAccount, APIToken))
     for rows, label in ((accounts, DELETED_USER), (tokens, "")):
         keys = [str(key) for key in rows.values_list("pk", flat=True)]
@@ -77,7 +78,7 @@ def _forget_descriptions(tasks: Iterable[GenerationTask]) -> None:
     """Of the library files that came from these tasks."""
     accepted = GeneratedImage.objects.filter(task__in=tasks, filer_image__isnull=False)
     for image in accepted.select_related("task", "filer_image"):
-        file = image.filer_image
+        file: Any = image.filer_image
         if image.task.prompt and image.task.prompt in (file.description or ""):
             forgotten = file.description.replace(image.task.prompt, "…")
             type(file)._base_manager.filter(pk=file.pk).update(description=forgotten)

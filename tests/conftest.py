@@ -76,9 +76,9 @@ def reader(db: None) -> User:
 
 @pytest.fixture
 def designer(db: None) -> User:
-    """Manages the styles."""
+    """Manages the styles, and publishes them."""
     permissions = [f"cms_ai_images.{action}_stylepreset" for action in ("add", "change", "delete", "view")]
-    return make_user("designer", "cms_ai_images.generate", *permissions, is_staff=True)
+    return make_user("designer", "cms_ai_images.generate", "cms_ai_images.approve", *permissions, is_staff=True)
 
 
 @pytest.fixture

@@ -5,19 +5,24 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from cms_ai_images.models import GenerationModel
+from cms_ai_images.admin.managing import ManagedAdmin
+from cms_ai_images.models import AuditEntry, GenerationModel
 
 
 @admin.register(GenerationModel)
-class GenerationModelAdmin(admin.ModelAdmin):
+class GenerationModelAdmin(ManagedAdmin):
+    manage_permission = "cms_ai_images.manage_models"
+    audit_action = AuditEntry.Action.MODEL_CHANGED
+    audit_fields = {"prices": AuditEntry.Action.PRICE_CHANGED}
     list_display = ["label", "slug", "backend", "source", "pool", "position", "enabled"]
     list_filter = ["enabled", "backend", "pool"]
     list_editable = ["position", "enabled"]
     search_fields = ["label", "slug", "source"]
     prepopulated_fields = {"slug": ["label"]}
+    filter_horizontal = ["groups"]
     readonly_fields = ["created_at", "updated_at"]
     fieldsets = [
-        (None, {"fields": ["label", "slug", "description", "enabled", "position", "pool"]}),
+        (None, {"fields": ["label", "slug", "description", "enabled", "position", "groups", "pool"]}),
         (_("Where it is"), {"fields": ["backend", "source", "revision", "weights"]}),
         (_("How it is loaded"), {"fields": ["dtype", "cpu_offload", "vae_tiling", "vae_slicing", "options"]}),
         (

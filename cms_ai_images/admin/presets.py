@@ -10,14 +10,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from cms_ai_images.admin.managing import ManagedAdmin, ReasonForm
 from cms_ai_images.exceptions import InvalidRequest
-from cms_ai_images.models import GenerationModel, StylePreset, StylePresetVersion
+from cms_ai_images.models import AuditEntry, GenerationModel, StylePreset, StylePresetVersion
 from cms_ai_images.models.shapes import PARAMETERS, wrong_parameters
 from cms_ai_images.presets import VERSION_FIELDS, publish_version
 from cms_ai_images.resolution import check_preset
 
 
-class StylePresetForm(forms.ModelForm):
+class StylePresetForm(ReasonForm):
     """A preset together with what its current version says."""
 
     prompt_template = forms.CharField(
@@ -87,6 +88,15 @@ class StylePresetForm(forms.ModelForm):
         return cleaned
 
 
+class ListForm(forms.ModelForm):
+    """A row of the list for those who may not approve. A disabled field takes nothing that is sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["published"].disabled = True
+        self.fields["position"].disabled = self.instance.published
+
+
 class StylePresetVersionInline(admin.TabularInline):
     """What the preset said before. Read only."""
 
@@ -112,8 +122,17 @@ class StylePresetVersionInline(admin.TabularInline):
         return super().get_queryset(request).select_related("preset", "model", "created_by")
 
 
+def may_approve(request: HttpRequest) -> bool:
+    """Whether this person decides what authors see."""
+    return request.user.has_perm("cms_ai_images.approve")
+
+
 @admin.register(StylePreset)
-class StylePresetAdmin(admin.ModelAdmin):
+class StylePresetAdmin(ManagedAdmin):
+    """Whoever may not approve prepares styles. What authors see, the published ones, changes with approval only."""
+
+    manage_permission = "cms_ai_images.manage_presets"
+    audit_action = AuditEntry.Action.PRESET_CHANGED
     form = StylePresetForm
     inlines = [StylePresetVersionInline]
     list_display = ["name", "slug", "published", "position", "current_version"]
@@ -128,9 +147,26 @@ class StylePresetAdmin(admin.ModelAdmin):
         (_("What it does"), {"fields": list(VERSION_FIELDS), "description": _("Saving a change makes a new version.")}),
     ]
 
+    def has_change_permission(self, request: HttpRequest, obj: StylePreset | None = None) -> bool:
+        """A change to a published style is seen at once."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or not obj.published or may_approve(request))
+
+    def has_delete_permission(self, request: HttpRequest, obj: StylePreset | None = None) -> bool:
+        """So is its end."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or not obj.published or may_approve(request))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: StylePreset | None = None) -> Any:
+        """Publishing is approving."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if may_approve(request) else [*fields, "published"]
+
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm]:
         """Rows of the list carry no version fields, so that editing them there makes no version."""
-        return super().get_changelist_form(request, form=forms.ModelForm, **kwargs)
+        return super().get_changelist_form(
+            request, form=forms.ModelForm if may_approve(request) else ListForm, **kwargs
+        )
 
     def save_model(self, request: HttpRequest, obj: StylePreset, form: forms.ModelForm, change: bool) -> None:
         """The preset's own row, and a new version where what it does has changed."""
