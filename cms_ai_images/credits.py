@@ -12,8 +12,10 @@ from datetime import date
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, Max, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from cms_ai_images import audit, conf
 from cms_ai_images.exceptions import InsufficientCredits
@@ -71,6 +73,27 @@ def grant(entry: CreditEntry, *, by: Any) -> None:
         audit.record(
             audit.Action.BALANCE_CHANGED, entry.account, by=by, reason=entry.note, kind=entry.kind, amount=entry.amount
         )
+
+
+def differences() -> Iterator[tuple[CreditAccount, int]]:
+    """The accounts whose balance is not the sum of their entries, and that sum. The database adds up, in one look."""
+    booked = Coalesce(Sum("entries__amount"), 0)
+    accounts = CreditAccount.objects.select_related("user", "group").annotate(booked=booked)
+    for account in accounts.exclude(balance=F("booked")).order_by("pk").iterator(chunk_size=500):
+        yield account, account.booked
+
+
+def repair(account: CreditAccount) -> bool:
+    """Make a balance what its entries say; `False` where that is less than nothing, which no balance can be."""
+    with transaction.atomic():
+        locked = CreditAccount.objects.select_for_update().get(pk=account.pk)
+        booked = locked.entries.aggregate(all=Coalesce(Sum("amount"), 0))["all"]
+        if booked < 0:
+            return False
+        CreditAccount.objects.filter(pk=account.pk).update(balance=booked)
+        reason = gettext("Repaired: the balance was %(balance)d") % {"balance": locked.balance}
+        audit.record(audit.Action.BALANCE_CHANGED, locked, by=None, reason=reason, kind="repair")
+    return True
 
 
 def balance(user: Any) -> int | None:
