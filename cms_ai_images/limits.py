@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from cms_ai_images import conf
 from cms_ai_images.exceptions import QueueFull, StorageFull, TooManyTasks
@@ -20,19 +20,19 @@ from cms_ai_images.types import Limits, ReviewState, Status
 MIB = 1024 * 1024
 BYTES_PER_PIXEL = 3
 """What a stored picture cannot exceed by much: 8 bits for each of three colours, not compressed."""
-ACTIVE = [Status.QUEUED, Status.RUNNING]
-"""As the partial index has them, in its order."""
 
 
-NAMES = [field.name for field in dataclasses.fields(Limits)]
+NUMBERS = [field.name for field in dataclasses.fields(Limits) if field.name != "operations"]
 
 
 def of(user: Any) -> Limits:
     """This person's limits: the most generous of their groups', where a group has an opinion. One query."""
-    rows = list(GroupLimits.objects.filter(group__user=user).order_by().values(*NAMES))
+    rows = list(GroupLimits.objects.filter(group__user=user).order_by().values(*NUMBERS, "operations"))
     site = conf.get("LIMITS")
-    opinions = {name: [row[name] for row in rows if row[name] is not None] for name in NAMES}
-    return Limits(**{name: _most_generous(opinions[name]) if opinions[name] else site[name] for name in NAMES})
+    opinions = {name: [row[name] for row in rows if row[name] is not None] for name in NUMBERS}
+    numbers = {name: _most_generous(opinions[name]) if opinions[name] else site[name] for name in NUMBERS}
+    operations = {operation for row in rows for operation in row["operations"]}
+    return Limits(**numbers, operations=tuple(sorted(operations)) or None)
 
 
 def _most_generous(opinions: list[int]) -> int | None:
@@ -44,22 +44,25 @@ def check_room(task: GenerationTask, limits: Limits) -> None:
 
     Call inside the transaction that queues it, with its author's account locked.
     """
-    if limits.active_tasks is not None:
-        active = GenerationTask.objects.filter(user=task.user, status__in=ACTIVE).order_by()
-        if active[: limits.active_tasks].count() >= limits.active_tasks:
-            raise TooManyTasks(limit=limits.active_tasks)
+    most = limits.active_tasks
+    if most is not None and active_tasks(task.user)[:most].count() >= most:
+        raise TooManyTasks(limit=most)
     if limits.storage_mib is not None:
         _check_storage(task, limits.storage_mib)
     if limits.queue_length is not None:
         _check_queue(task.pool, limits.queue_length)
 
 
+def active_tasks(user: Any) -> QuerySet[GenerationTask]:
+    """What this person has waiting or being drawn, found without reading their history."""
+    return GenerationTask.objects.filter(user=user, finished_at=None, status__in=Status.active()).order_by()
+
+
 def _check_storage(task: GenerationTask, limit: int) -> None:
     """What lies there, and what is on its way at its largest, must fit: only then the limit holds."""
     drafts = GeneratedImage.objects.filter(task__user=task.user, review_state=ReviewState.DRAFT)
     stored = drafts.aggregate(all=Sum("byte_size"))["all"] or 0
-    active = GenerationTask.objects.filter(user=task.user, status__in=ACTIVE).order_by()
-    on_their_way = sum(map(_largest, active.values_list("parameters", flat=True)))
+    on_their_way = sum(map(_largest, active_tasks(task.user).values_list("parameters", flat=True)))
     if stored + on_their_way + _largest(task.parameters) > limit * MIB:
         raise StorageFull(used=round(stored / MIB), limit=limit)
 

@@ -58,7 +58,6 @@ class CreditAccount(models.Model):
         verbose_name = _("credit account")
         verbose_name_plural = _("credit accounts")
         permissions = [("manage_credits", _("Can manage credits and limits"))]
-        permissions = [("manage_credits", _("Can manage points for AI images"))]
         constraints = [
             models.CheckConstraint(condition=Q(balance__gte=0), name="ai_images_balance_not_negative"),
             models.CheckConstraint(

@@ -139,8 +139,8 @@ class GenerationTask(models.Model):
                 fields=["-id"], condition=Q(status__in=["failed", "cancelled"]), name="ai_images_task_unsuccessful"
             ),
             models.Index(fields=["created_at"], name="ai_images_task_created"),
-            # What one person has waiting or being drawn.
-            models.Index(fields=["user"], condition=Q(status__in=["queued", "running"]), name="ai_images_task_active"),
+            # What one person has waiting or being drawn. (SQLite does not see that a list of states is the index's.)
+            models.Index(fields=["user"], condition=Q(finished_at=None), name="ai_images_task_active"),
             # The same request again.
             models.Index(fields=["user", "fingerprint"], name="ai_images_task_fingerprint"),
             # What can be claimed, in claiming order; finished rows are not in it, so it stays small.
