@@ -174,8 +174,8 @@ class GenerationParameters:
     """What a backend is told to do: every value resolved, frozen on the task when it was queued.
 
     `references` are the SHA-256 of the pictures to start from. `pictures` are these themselves, RGB and of the size to
-    draw, which the worker adds; they are neither stored nor compared. `strength` is `None` where there are none: of
-    the steps, `int(steps * strength)` are then drawn.
+    draw, which the worker adds; they are neither stored nor compared. `strength` is `None` where there are none;
+    else about `steps * strength` of the steps are drawn, and at least one.
     """
 
     operation: str
@@ -211,7 +211,7 @@ class Limits:
     """How much one person may ask for. `None` is no limit; only a task always has to end.
 
     `pixels` are width × height of a picture, `prompt_length` counts characters, `queue_length` everybody's waiting
-    tasks of a pool; `storage_mib` is for drafts.
+    tasks of a pool; `storage_mib` is for drafts, and `operations` are what may be asked for at all.
     """
 
     requests_per_minute: int | None
@@ -223,6 +223,11 @@ class Limits:
     queue_length: int | None
     task_seconds: float
     storage_mib: int | None
+    operations: tuple[str, ...] | None = None
+
+    def allows(self, operation: str) -> bool:
+        """Whether this person may ask for this kind of work."""
+        return self.operations is None or operation in self.operations
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -47,10 +47,10 @@ class Backend(ABC):
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
         """Draw for each request, in order, `num_images` RGB pictures of its size, one for each of its `seeds`.
 
-        The requests of a call share operation, width, height, steps, guidance_scale and `batch_key`; prompts, negative
-        prompts, seeds and num_images differ. A request's pictures are the same, up to rounding, whatever company it is
-        in. Pictures that the model's own safety check withholds are left out: `GeneratedPicture.seed` says which are
-        there.
+        The requests of a call share operation, width, height, steps, guidance_scale, strength and `batch_key`; prompts,
+        negative prompts, seeds, pictures and num_images differ. A request's pictures are the same, up to rounding,
+        whatever company it is in. Pictures that the model's own safety check withholds are left out:
+        `GeneratedPicture.seed` says which are there.
 
         `on_step(done, total, previews)` is called after each step, from this thread. What it raises stops the work and
         comes out of here unchanged, with the model ready for the next call. Any other failure is a `GenerationError`,

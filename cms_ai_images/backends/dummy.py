@@ -1,5 +1,7 @@
 """A backend without a model: it paints gradients, at once and the same on every machine.
 
+A picture to start from shines through, the more the less strength is asked for.
+
 For tests that are not about pictures, for trying out editors and layouts, and to rehearse bad days.
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageOps
 
 from cms_ai_images.exceptions import AIImagesError, GenerationError, OutOfMemory, by_code
-from cms_ai_images.types import PREVIEW_SIDE, GeneratedPicture, GenerationParameters, StepCallback
+from cms_ai_images.types import PREVIEW_SIDE, GeneratedPicture, GenerationParameters, Operation, StepCallback
 
 from .base import Backend
 
@@ -26,6 +28,7 @@ class DummyBackend(Backend):
     - `memory`: how many pictures fit into one call; with more it raises `OutOfMemory`
     """
 
+    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value})
     supports_batches = True
 
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
@@ -67,7 +70,11 @@ def paint(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
 def paint_all(parameters: GenerationParameters) -> list[Image.Image]:
     """The pictures of one request."""
     size = (parameters.width, parameters.height)
-    return [paint(parameters.prompt, seed, size) for seed in parameters.seeds]
+    painted = [paint(parameters.prompt, seed, size) for seed in parameters.seeds]
+    if not parameters.pictures:
+        return painted
+    strength = 1.0 if parameters.strength is None else parameters.strength
+    return [Image.blend(parameters.pictures[0], picture, strength) for picture in painted]
 
 
 def paint_small(parameters: GenerationParameters) -> list[Image.Image]:

@@ -11,6 +11,7 @@ from cms_ai_images import conf, progress
 from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, ModelNotAvailable, OutOfMemory
 from cms_ai_images.models import GenerationTask
+from cms_ai_images.worker import inputs
 from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave
 from cms_ai_images.worker.ending import FAILED, as_ai_images_error
 from cms_ai_images.worker.lander import Landing
@@ -44,7 +45,9 @@ def carry_out(runtime: Runtime, tasks: list[GenerationTask]) -> str:
 def _try(runtime: Runtime, members: list[Member]) -> None:
     """Draw what can be drawn and end the attempt of the others. Lets database errors through, and nothing else."""
     try:
-        _draw(runtime, _ready(runtime, members), members)
+        backend = _ready(runtime, members)
+        inputs.fetch(runtime.heartbeat, members)
+        _draw(runtime, backend, members)
     except BatchOver:
         pass
     except DatabaseError:
@@ -112,7 +115,7 @@ def _halves(runtime: Runtime, members: list[Member], error: Exception) -> list[l
 
 def _learn(backend: Backend, halves: list[list[Member]]) -> None:
     """Claim no more together than may fit, for as long as the model is loaded. The backend may know better."""
-    parameters = halves[0][0].task.generation_parameters
+    parameters = halves[0][0].parameters
     size = parameters.width, parameters.height
     pictures = max(sum(member.task.parameters["num_images"] for member in half) for half in halves)
     backend.fitting[size] = min(pictures, backend.fitting.get(size, pictures))
@@ -126,7 +129,7 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     steps = Steps(runtime.heartbeat, members)
     begun = time.monotonic()
     steps.check()
-    pictures = backend.generate([member.task.generation_parameters for member in members], steps)
+    pictures = backend.generate([member.parameters for member in members], steps)
     steps.check()
     progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
     # All are given time before the first one is handed over: that waits while the backlog is full.

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cms_ai_images import conf, lifecycle, progress
 from cms_ai_images.exceptions import AIImagesError, LeaseLost
 from cms_ai_images.models import GenerationTask
-from cms_ai_images.types import Fence, PreviewSource, Progress
+from cms_ai_images.types import Fence, GenerationParameters, PreviewSource, Progress
 from cms_ai_images.worker.ending import end
 from cms_ai_images.worker.heartbeat import Heartbeat
 from cms_ai_images.worker.hold import Hold
@@ -30,6 +30,7 @@ class Member:
     """A task of a batch. `ended` tells its outcome as soon as it has one."""
 
     task: GenerationTask
+    parameters: GenerationParameters
     fence: Fence
     hold: Hold
     ended: str = ""
@@ -45,7 +46,12 @@ def join(heartbeat: Heartbeat, tasks: list[GenerationTask]) -> list[Member]:
     members = []
     for task in tasks:
         assert task.deadline_at is not None  # noqa: S101 - a claim sets it
-        member = Member(task=task, fence=task.fence, hold=Hold(task.fence, task.deadline_at, task.time_limit))
+        member = Member(
+            task=task,
+            parameters=task.generation_parameters,
+            fence=task.fence,
+            hold=Hold(task.fence, task.deadline_at, task.time_limit),
+        )
         heartbeat.keep(member.hold)
         members.append(member)
     return members

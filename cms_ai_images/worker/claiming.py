@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW = 50
 """How many waiting tasks are looked at for companions. A constant, so that a claim costs the same however many wait."""
-SAME = ("operation", "width", "height", "steps", "guidance_scale")
+SAME = ("operation", "width", "height", "steps", "guidance_scale", "strength")
 """Parameters that must be equal for two tasks to be one batch."""
 
 

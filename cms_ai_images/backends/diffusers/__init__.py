@@ -1,4 +1,4 @@
-"""Text to image with any diffusers pipeline, from the hub or from a folder.
+"""Text to image, and image to image, with any diffusers pipeline, from the hub or from a folder.
 
 - `source`    finds the files: a folder of the administrator's, or a hub snapshot of safetensors alone
 - `folder`    looks at them before anything is loaded: complete, no pickles, no code

@@ -9,7 +9,14 @@ from typing import Any
 
 from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, OperationNotSupported, OutOfMemory, PictureWithheld
-from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, PreviewSource, StepCallback
+from cms_ai_images.types import (
+    GeneratedPicture,
+    GenerationParameters,
+    ModelSpec,
+    Operation,
+    PreviewSource,
+    StepCallback,
+)
 
 from .batching import Shot, batch_key, halves, plan, shots_of
 from .digests import check_digests
@@ -30,11 +37,12 @@ logger = logging.getLogger(__name__)
 
 
 class DiffusersBackend(Backend):
-    """Text to image with a diffusers pipeline. `pipelines` has those of other operations, for requests with pictures.
+    """Draws with a diffusers pipeline; `pipelines` has those of other operations, for requests with pictures.
 
     A pipeline keeps the state of a call in itself and in its scheduler: one thread at a time.
     """
 
+    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value})
     supports_batches = True
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -155,6 +163,7 @@ class DiffusersBackend(Backend):
 
         What did not fit is not tried again at that size: an attempt that fails at the end costs as much as a picture.
         """
+        pipeline = self.pipelines(shots[0].parameters.operation)
         size = shots[0].parameters.width, shots[0].parameters.height
         calls = deque(plan(self.pipeline, self.texts, shots, self.fitting.get(size)))
         drawn: list[tuple[Shot, GeneratedPicture]] = []
@@ -162,7 +171,7 @@ class DiffusersBackend(Backend):
             call = calls.popleft()
             reporter.begin(call, requests=shots[-1].request + 1, calls=len(calls) + 1)
             try:
-                drawn += draw(self.pipeline, self.spec.slug, self.texts, call, reporter)
+                drawn += draw(pipeline, self.spec.slug, self.texts, call, reporter)
             except Exception as error:
                 if error is reporter.stopped_by or len(call) == 1 or not is_out_of_memory(error):
                     raise
@@ -177,6 +186,8 @@ class DiffusersBackend(Backend):
                     *size,
                     len(calls[0]),
                 )
+        if pipeline is not self.pipeline:
+            self.pipeline.maybe_free_model_hooks()  # the hooks that move its parts are those of the one that was placed
         return drawn
 
     def unload(self) -> None:

@@ -53,7 +53,7 @@ def batch_key(pipeline: Any, texts: TextCache, parameters: GenerationParameters)
         guided = is_guided(pipeline, parameters)
         return bucket(pipeline, parameters.prompt), bucket(pipeline, parameters.negative_prompt) if guided else 0
     # Nobody has looked at this class: only what differs in its noise alone goes together.
-    return parameters.prompt, parameters.negative_prompt
+    return parameters.prompt, parameters.negative_prompt, parameters.references
 
 
 def takes_several(pipeline: Any) -> bool:

@@ -105,6 +105,9 @@ def arguments(pipeline: Any, texts: TextCache, shots: Sequence[Shot], reporter: 
         "height": height,
         "num_inference_steps": parameters.steps,
         "guidance_scale": parameters.guidance_scale,
+        "strength": parameters.strength,
+        # One for each picture: its generator also draws how the VAE encodes it.
+        "image": [pad(shot.parameters.pictures[0], width, height) for shot in shots] if parameters.pictures else None,
         "generator": [torch.Generator("cpu").manual_seed(shot.seed) for shot in shots],
         "callback_on_step_end": reporter,
         # The older way, which PixArt and a few others still have: (step, timestep, latents).
@@ -160,6 +163,16 @@ def to_pictures(
             raise PictureBroken(model=model, dtype=str(pipeline.dtype).removeprefix("torch."))
         image = crop(Image.fromarray(array), shot.parameters.width, shot.parameters.height)
         yield shot, GeneratedPicture(image=image, seed=shot.seed)
+
+
+def pad(image: Any, width: int, height: int) -> Any:
+    """The same picture in the middle of `width` x `height` pixels, its edges going on: what `crop` takes away again."""
+    import numpy
+    from PIL import Image
+
+    left, top = (width - image.width) // 2, (height - image.height) // 2
+    right, bottom = width - image.width - left, height - image.height - top
+    return Image.fromarray(numpy.pad(numpy.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge"))
 
 
 def crop(image: Any, width: int, height: int) -> Any:
