@@ -33,6 +33,11 @@ class Offer:
         return [STANDARD, *self.model.qualities]
 
     @property
+    def operations(self) -> list[str]:
+        """What of it this person may ask for."""
+        return [operation for operation in self.model.operations if self.limits.allows(operation)]
+
+    @property
     def sets(self) -> dict[str, Any]:
         """The parameters that the quality sets."""
         return dict(self.model.qualities.get(self.quality, {}))
@@ -72,6 +77,6 @@ class Offer:
     def is_possible(self) -> bool:
         """Whether this person can ask the model for anything at all."""
         try:
-            return bool(self.sizes and self.bounds("steps"))
+            return bool(self.operations and self.sizes and self.bounds("steps"))
         except ModelBeyondLimits:
             return False

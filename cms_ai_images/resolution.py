@@ -122,6 +122,8 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
     wishes = _wishes(request, version, offer)
     if request.operation not in model.operations:
         raise OperationNotSupported(model=model.label)
+    if not allowed.allows(request.operation):
+        raise NotPermitted(field="operation", permission=Operation(request.operation).label)
     if len(request.references) != STARTS_FROM.get(request.operation, 0):
         raise WrongNumberOfReferences(wanted=STARTS_FROM.get(request.operation, 0), given=len(request.references))
     try:

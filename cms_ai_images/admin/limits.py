@@ -29,7 +29,7 @@ class GroupLimitsAdmin(ManagedAdmin):
         (_("How much at a time"), {"fields": ["requests_per_minute", "active_tasks", "queue_length", "storage_mib"]}),
         (
             _("How much in one request"),
-            {"fields": ["images_per_request", "pixels", "steps", "prompt_length", "task_seconds"]},
+            {"fields": ["operations", "images_per_request", "pixels", "steps", "prompt_length", "task_seconds"]},
         ),
         (_("Budget"), {"fields": ["monthly_points"]}),
     ]

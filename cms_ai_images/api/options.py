@@ -103,7 +103,7 @@ def model_json(offer: Offer, living_pools: set[str], default: GenerationModel | 
         "slug": model.slug,
         "label": model.label,
         "description": model.description,
-        "operations": model.operations,
+        "operations": offer.operations,
         "sizes": offer.sizes,
         "default_parameters": {
             **FALLBACK_PARAMETERS,

@@ -85,7 +85,7 @@ class SpendingView(AIImagesView):
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
         if wanted["user"] == EVERYBODY and not request.user.has_perm("cms_ai_images.manage_credits"):
-            raise NotPermitted(field="user", permission=_("Can manage points for AI images"))
+            raise NotPermitted(field="user", permission=_("Can manage credits and limits"))
         period: Period = wanted["period"]
         sums = DIMENSIONS[wanted["by"]](period, None if wanted["user"] else request.user)
         others = sums.others

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from cms_ai_images.types import Operation
 
 MAX_POINTS = 1_000_000_000
 """Most points for a month: beyond it somebody has mistyped, and sums of it still fit into their column."""
@@ -44,6 +47,12 @@ class GroupLimits(models.Model):
         highest=MAX_TASK_SECONDS,
     )
     storage_mib = _limit(_("storage"), _("Of one person's drafts, in MiB. The media library does not count."))
+    operations = models.JSONField(
+        _("operations"),
+        default=list,
+        blank=True,
+        help_text=_('What members may ask for, for example ["text_to_image"]. Empty: as elsewhere.'),
+    )
     monthly_points = _limit(
         _("points per month"),
         _("Up to so many points each member's account is filled at its first use in a month; here 0 means: none."),
@@ -63,3 +72,11 @@ class GroupLimits(models.Model):
 
     def __str__(self) -> str:
         return str(self.group)
+
+    def clean(self) -> None:
+        """Known operations only: a slip of the pen would forbid everything."""
+        self.operations = self.operations or []
+        known = Operation.values
+        if not isinstance(self.operations, list) or not {str(name) for name in self.operations} <= set(known):
+            message = _("Give a JSON list of operations. Known ones: %(known)s.") % {"known": ", ".join(known)}
+            raise ValidationError({"operations": message})
