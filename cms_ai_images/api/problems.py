@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import JsonResponse
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -15,7 +17,7 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions as drf_exceptions
 from rest_framework.response import Response
 
-from cms_ai_images.exceptions import AIImagesError, NotFound
+from cms_ai_images.exceptions import AIImagesError, NotFound, RequestTooLarge
 from cms_ai_images.models import GeneratedImage, GenerationTask
 
 CONTENT_TYPE = "application/problem+json"
@@ -106,6 +108,8 @@ def exception_handler(exc: Exception, context: Any) -> Response | None:
     response: Response | None
     if isinstance(exc, GenerationTask.DoesNotExist | GeneratedImage.DoesNotExist):
         exc = NotFound()  # deleted in this moment
+    elif isinstance(exc, RequestDataTooBig):
+        exc = RequestTooLarge(limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     if isinstance(exc, AIImagesError):
         retry = {"Retry-After": str(exc.retry_after)} if exc.retryable else None
         response = Response(problem_of(exc), status=exc.status, headers=retry)
