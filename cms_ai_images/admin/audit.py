@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -47,7 +49,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         """The entries that the list's filters and search leave, as CSV, the newest first."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        entries = self.get_changelist_instance(request).get_queryset(request)
+        try:
+            entries = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return redirect("admin:cms_ai_images_auditentry_changelist")
         header = ["when", "who", "action", "object type", "object id", "object", "reason", "details"]
         return csv_stream.response(request, "ai-images-audit.csv", header, _chunks(entries))
 

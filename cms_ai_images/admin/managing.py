@@ -61,7 +61,8 @@ class ManagedAdmin(admin.ModelAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The last step of a change, in its transaction: now it can be told."""
         super().save_related(request, form, formsets, change)
-        changes = {name: _values(form, name, change) for name in form.changed_data if name != "reason"}
+        pairs = {name: _values(form, name, change) for name in form.changed_data if name != "reason"}
+        changes = {name: [old, new] for name, (old, new) in pairs.items() if old != new}  # else it was written anew
         for action in dict.fromkeys([self.audit_action, *self.audit_fields.values()]):
             told = {name: pair for name, pair in changes.items() if self._action_of(name) == action}
             if told:
@@ -94,4 +95,4 @@ def _values(form: Any, name: str, change: bool) -> list[Any]:
     old = form.get_initial_for_field(field, name) if change else None
     if isinstance(field, forms.ModelChoiceField) and field.queryset is not None and isinstance(old, int | str):
         old = field.queryset.model._base_manager.filter(pk=old).first()
-    return [old, form.cleaned_data.get(name)]
+    return audit.plain([old, form.cleaned_data.get(name)])

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.db import transaction
 from filer.models import Folder, Image
 
+from cms_ai_images import groups
+from cms_ai_images.groups import find as permission
 from cms_ai_images.models import GenerationModel, StylePreset
 from cms_ai_images.presets import publish_version
 from project.articles.models import Article
@@ -24,26 +26,7 @@ from .thumbnails import thumbnail
 MODEL_SLUG = "demo"
 
 # Passwords equal the names; `ai_images_demo` serves nothing but loopback.
-STAFF = {"editor": "Editor", "designer": "Designer"}
-
-MEDIA_LIBRARY = [
-    *(f"filer.{action}_{model}" for model in ("file", "folder", "image") for action in ("add", "change", "view")),
-    "filer.can_use_directory_listing",
-]
-GROUPS = {
-    "Editor": [
-        "cms_ai_images.generate",
-        *(f"articles.{action}_article" for action in ("add", "change", "view")),
-        *MEDIA_LIBRARY,
-    ],
-    "Designer": [
-        "cms_ai_images.generate",
-        *(f"cms_ai_images.{action}_stylepreset" for action in ("add", "change", "delete", "view")),
-        *(f"cms_ai_images.{action}_stylepresetversion" for action in ("add", "view")),
-        "cms_ai_images.view_generationmodel",
-        *MEDIA_LIBRARY,
-    ],
-}
+STAFF = {"editor": "Editor", "designer": "Designer", "manager": "AI image manager"}
 
 # Slug, name, description, prompt template. The embedded model was taught these words, and no negative ones.
 PRESETS = [
@@ -90,19 +73,15 @@ def seed_people() -> None:
     """One superuser, and one person of each group."""
     if not User.objects.filter(username="admin").exists():
         User.objects.create_superuser("admin", "admin@example.org", "admin")
+    for made in groups.ensure():
+        if made.created and made.name == "Editor":  # who also writes this site's articles
+            articles = [permission(f"articles.{action}_article") for action in ("add", "change", "view")]
+            Group.objects.get(name=made.name).permissions.add(*articles)
     for username, group_name in STAFF.items():
-        group, created = Group.objects.get_or_create(name=group_name)
-        if created:
-            group.permissions.set(permission(name) for name in GROUPS[group_name])
+        group = Group.objects.get(name=group_name)
         if not User.objects.filter(username=username).exists():
             user = User.objects.create_user(username, f"{username}@example.org", username, is_staff=True)
             user.groups.add(group)
-
-
-def permission(name: str) -> Permission:
-    """The permission called `app_label.codename`; a missing one is a mistake in `GROUPS`."""
-    app_label, codename = name.split(".")
-    return Permission.objects.get(content_type__app_label=app_label, codename=codename)
 
 
 def seed_presets() -> None:

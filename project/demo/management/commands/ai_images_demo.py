@@ -114,7 +114,7 @@ class Command(BaseCommand):
             _(
                 "\nArticles  %(address)s/articles/\n"
                 "Admin     %(address)s/admin/\n"
-                "Logins    editor/editor, designer/designer, admin/admin\n"
+                "Logins    editor/editor, designer/designer, manager/manager, admin/admin\n"
                 "Logs      %(logs)s\n"
                 "\nCtrl-C stops everything."
             )
