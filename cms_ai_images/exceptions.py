@@ -347,6 +347,16 @@ class QueueFull(AIImagesError):
     message = _("%(limit)d tasks are waiting already. Your text is kept; try again when fewer people are at work.")
 
 
+class StillDrawing(AIImagesError):
+    """Somebody has waited for pictures as long as anybody may. Asking again would have them drawn again."""
+
+    code = "still_drawing"
+    status = 504
+    message = _(
+        "The pictures are not ready after %(seconds)d seconds. Task %(task)s goes on; look for them in your history."
+    )
+
+
 class StorageUnavailable(AIImagesError):
     code = "storage_unavailable"
     status = 503
@@ -439,6 +449,7 @@ class PictureWithheld(GenerationError):
 
 class ReferenceGone(GenerationError):
     code = "reference_gone"
+    status = 410
     retryable = False
     message = _("The reference picture is no longer there. Ask for the picture again with another one.")
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet, Sum
 
 from cms_ai_images import conf
 from cms_ai_images.exceptions import QueueFull, StorageFull, TooManyTasks
-from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask, GroupLimits
+from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask, GroupLimits, ReferencePicture
 from cms_ai_images.types import Limits, ReviewState, Status
 
 MIB = 1024 * 1024
@@ -60,11 +60,23 @@ def active_tasks(user: Any) -> QuerySet[GenerationTask]:
 
 def _check_storage(task: GenerationTask, limit: int) -> None:
     """What lies there, and what is on its way at its largest, must fit: only then the limit holds."""
-    drafts = GeneratedImage.objects.filter(task__user=task.user, review_state=ReviewState.DRAFT)
-    stored = drafts.aggregate(all=Sum("byte_size"))["all"] or 0
+    stored = _stored(task.user)
     on_their_way = sum(map(_largest, active_tasks(task.user).values_list("parameters", flat=True)))
     if stored + on_their_way + _largest(task.parameters) > limit * MIB:
         raise StorageFull(used=round(stored / MIB), limit=limit)
+
+
+def check_upload(user: Any, limits: Limits) -> None:
+    """Raise `StorageFull` where this person's storage is full: drafts, and pictures that were brought."""
+    if limits.storage_mib is not None and (stored := _stored(user)) >= limits.storage_mib * MIB:
+        raise StorageFull(used=round(stored / MIB), limit=limits.storage_mib)
+
+
+def _stored(user: Any) -> int:
+    """Bytes of this person on the draft storage."""
+    drafts = GeneratedImage.objects.filter(task__user=user, review_state=ReviewState.DRAFT)
+    brought = ReferencePicture.objects.filter(user=user)
+    return sum(rows.aggregate(all=Sum("byte_size"))["all"] or 0 for rows in (drafts, brought))
 
 
 def _largest(parameters: dict[str, Any]) -> int:

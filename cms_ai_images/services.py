@@ -28,7 +28,7 @@ from cms_ai_images.exceptions import (
 )
 from cms_ai_images.library import drafts, intake, references
 from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask, ReferencePicture
-from cms_ai_images.resolution import Resolved, resolve, with_references
+from cms_ai_images.resolution import Resolved, models_for, resolve, with_references
 from cms_ai_images.types import STANDARD, GenerationRequest, PictureDetails, ReviewState, Status
 
 PERMISSION = "cms_ai_images.generate"
@@ -63,6 +63,26 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     return _accepted_too(same, resolved)
 
 
+def keep_reference(user: Any, data: bytes) -> ReferencePicture:
+    """Clean a picture that somebody brings and keep it, for requests to start from. Counts as a request.
+
+    Raises what `safety.upload` refuses, `RateLimited`, `StorageFull` or `StorageUnavailable`.
+    """
+    check_permission(user)
+    allowed = limits.of(user)
+    with rates.counted(user, allowed.requests_per_minute):
+        limits.check_upload(user, allowed)
+        return references.keep(user, data)
+
+
+def forget_reference(user: Any, reference: ReferencePicture) -> None:
+    """Delete a picture that somebody brought. Raises `ReferenceInUse` while a task needs it."""
+    check_permission(user)
+    if reference.user_id != user.pk:
+        raise NotFound
+    references.forget(reference)
+
+
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
     """End a waiting task at once and a running one within a step. Cancelling twice is no error."""
     check_manager(user, task)
@@ -82,6 +102,8 @@ def retry(user: Any, task: GenerationTask) -> GenerationTask:
     if task.user_id != user.pk:
         return repeat(task, by=user)  # an operator's help is nobody's request
     allowed = limits.of(user)
+    if not allowed.allows(task.operation) or not models_for(user).filter(pk=task.model_id).exists():
+        raise ModelNotAvailable  # it was once
     with rates.counted(user, allowed.requests_per_minute) as place, transaction.atomic():
         credits.lock(user)
         place.check_rows()

@@ -45,7 +45,7 @@ class ImageFileView(AIImagesView):
         image = own_image(request, uuid)
         if image.filer_image is not None:
             return HttpResponseRedirect(image.filer_image.url)
-        return _private(drafts.read(image), OutputFormat(image.output_format).mime_type)
+        return private_file(drafts.read(image), OutputFormat(image.output_format).mime_type)
 
 
 class ImagePreviewView(AIImagesView):
@@ -55,7 +55,7 @@ class ImagePreviewView(AIImagesView):
         image = own_image(request, uuid)
         if image.filer_image is not None:
             return HttpResponseRedirect(image.filer_image.url)
-        return _private(drafts.read(image, preview=True), "image/webp")
+        return private_file(drafts.read(image, preview=True), "image/webp")
 
 
 class ImageDownloadView(AIImagesView):
@@ -63,7 +63,7 @@ class ImageDownloadView(AIImagesView):
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """The picture as a file to keep, under a name that says what it is."""
         image = own_image(request, uuid)
-        response = _private(_bytes(image), OutputFormat(image.output_format).mime_type)
+        response = private_file(picture_bytes(image), OutputFormat(image.output_format).mime_type)
         response["Content-Disposition"] = content_disposition_header(True, naming.download_name(image)) or ""
         return response
 
@@ -92,7 +92,7 @@ class ImageDiscardView(AIImagesView):
         return Response(image_json(image, image.task))
 
 
-def _bytes(image: GeneratedImage) -> bytes:
+def picture_bytes(image: GeneratedImage) -> bytes:
     """Those of the draft, or of the library file that it became."""
     if image.filer_image is None:
         return drafts.read(image)
@@ -103,7 +103,7 @@ def _bytes(image: GeneratedImage) -> bytes:
         raise DraftGone from error
 
 
-def _private(data: bytes, content_type: str) -> HttpResponse:
+def private_file(data: bytes, content_type: str) -> HttpResponse:
     """Bytes for one person: the browser may keep them, a shared cache may not, and nothing in them is run."""
     return HttpResponse(
         data,

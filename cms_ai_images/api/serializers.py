@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
@@ -22,8 +23,12 @@ from cms_ai_images.types import (
     OutputFormat,
     PictureDetails,
     Priority,
+    Reference,
     Status,
 )
+
+MAX_REFERENCES = 8
+"""More than any operation takes."""
 
 
 class OriginSerializer(serializers.Serializer):
@@ -32,6 +37,31 @@ class OriginSerializer(serializers.Serializer):
     label = serializers.RegexField(r"^[A-Za-z_]\w*\.[A-Za-z_]\w*$", max_length=200)  # type: ignore[assignment]
     object_id = serializers.CharField(max_length=255, allow_blank=True, default="")
     field = serializers.CharField(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]
+
+
+class ReferenceSerializer(serializers.Serializer):
+    """A picture to start from: exactly one of these."""
+
+    upload = serializers.UUIDField(required=False, help_text="The id that `references/` answered an upload with.")
+    image = serializers.UUIDField(required=False, help_text="The id of a picture of your own.")
+    library = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**63 - 1, help_text="A file of the media library that you may read."
+    )
+    url = serializers.CharField(
+        required=False, max_length=2000, help_text="An https address on a server that an administrator has listed."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One, no more and no less."""
+        if len(attrs) != 1:
+            raise serializers.ValidationError(_("Name exactly one of upload, image, library and url."))
+        return attrs
+
+    @staticmethod
+    def to_reference(given: dict[str, Any]) -> Reference:
+        """The frozen value."""
+        [(kind, value)] = given.items()
+        return Reference(kind=kind, value=str(value))
 
 
 class GenerationRequestSerializer(serializers.Serializer):
@@ -46,6 +76,10 @@ class GenerationRequestSerializer(serializers.Serializer):
     height = serializers.IntegerField(allow_null=True, default=None)
     steps = serializers.IntegerField(allow_null=True, default=None)
     guidance_scale = serializers.FloatField(allow_null=True, default=None)
+    strength = serializers.FloatField(
+        allow_null=True, default=None, help_text="From 0 to 1: how far the picture may leave the one it starts from."
+    )
+    references = ReferenceSerializer(many=True, default=list, max_length=MAX_REFERENCES)
     quality = serializers.CharField(default=STANDARD)
     seed = serializers.IntegerField(allow_null=True, default=None)
     num_images = serializers.IntegerField(default=1)
@@ -58,7 +92,8 @@ class GenerationRequestSerializer(serializers.Serializer):
         """The frozen value that the service takes."""
         values = dict(self.validated_data)
         origin = values.pop("origin")
-        return GenerationRequest(**values, origin=Origin(**origin) if origin else None)
+        brought = tuple(ReferenceSerializer.to_reference(each) for each in values.pop("references"))
+        return GenerationRequest(**values, references=brought, origin=Origin(**origin) if origin else None)
 
 
 class PictureDetailsSerializer(serializers.Serializer):
@@ -110,6 +145,8 @@ def task_json(task: GenerationTask, *, viewer: Any = None) -> dict[str, Any]:
         "height": parameters["height"],
         "steps": parameters["steps"],
         "guidance_scale": parameters["guidance_scale"],
+        "strength": parameters.get("strength"),
+        "references": [{each["kind"]: each["value"]} for each in task.request.get("references", [])],
         "quality": task.request.get("quality", STANDARD),
         "seed": parameters["seed"],
         "num_images": parameters["num_images"],

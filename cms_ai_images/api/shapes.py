@@ -108,6 +108,15 @@ class PersonSerializer(serializers.Serializer):
     name = serializers.CharField()
 
 
+class TaskReferenceSerializer(serializers.Serializer):
+    """A picture that was started from, as the request named it: one of these."""
+
+    upload = serializers.CharField(required=False)
+    image = serializers.CharField(required=False)
+    library = serializers.CharField(required=False)
+    url = serializers.CharField(required=False)
+
+
 class TaskSerializer(serializers.Serializer):
     """A request for pictures and what became of it."""
 
@@ -122,6 +131,8 @@ class TaskSerializer(serializers.Serializer):
     height = serializers.IntegerField()
     steps = serializers.IntegerField()
     guidance_scale = serializers.FloatField()
+    strength = nullable(serializers.FloatField)
+    references = TaskReferenceSerializer(many=True)
     seed = serializers.IntegerField()
     num_images = serializers.IntegerField()
     output_format = serializers.ChoiceField(OutputFormat.choices)
@@ -143,6 +154,19 @@ class TaskSerializer(serializers.Serializer):
     url = serializers.CharField()
     events_url = serializers.CharField()
     previews = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class ReferencePictureSerializer(serializers.Serializer):
+    """A picture that was brought, cleaned."""
+
+    id = serializers.UUIDField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    byte_size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    url = serializers.CharField()
+    file_url = serializers.CharField()
 
 
 class TaskListSerializer(serializers.Serializer):

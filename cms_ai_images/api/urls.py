@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from cms_ai_images.api import desk, events, images, options, preferences, schema, spending, tasks
+from cms_ai_images.api import desk, events, images, options, preferences, references, schema, spending, tasks
 
 urlpatterns = [
     path("tasks/", tasks.TaskListView.as_view(), name="task-list"),
@@ -18,6 +18,9 @@ urlpatterns = [
     path("images/<uuid:uuid>/accept/", images.ImageAcceptView.as_view(), name="image-accept"),
     path("images/<uuid:uuid>/discard/", images.ImageDiscardView.as_view(), name="image-discard"),
     path("images/<uuid:uuid>/download/", images.ImageDownloadView.as_view(), name="image-download"),
+    path("references/", references.ReferenceListView.as_view(), name="reference-list"),
+    path("references/<uuid:uuid>/", references.ReferenceDetailView.as_view(), name="reference-detail"),
+    path("references/<uuid:uuid>/file/", references.ReferenceFileView.as_view(), name="reference-file"),
     path("preferences/", preferences.PreferencesView.as_view(), name="preferences"),
     path("preferences/favourites/", preferences.FavouriteListView.as_view(), name="favourite-list"),
     path("preferences/favourites/<slug:favourite>/", preferences.FavouriteView.as_view(), name="favourite-detail"),

@@ -16,7 +16,8 @@ from django.db import transaction
 from filer.models import File
 
 from cms_ai_images.library import drafts, files, intake
-from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.models import GeneratedImage, GenerationTask, ReferencePicture
+from cms_ai_images.models.references import REFERENCES
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import ReviewState
 
@@ -26,7 +27,7 @@ COPY = re.compile(r"-(?P<task>[0-9a-f]{12})-(?P<number>\d+)-[0-9a-f]{8}(_\w+)?\.
 
 def sweep(before: datetime) -> int:
     """Delete the orphans that were last written before this moment; returns how many. Safe beside workers."""
-    return _sweep_drafts(before) + _sweep_copies(before)
+    return _sweep_drafts(before) + _sweep_references(before) + _sweep_copies(before)
 
 
 def _sweep_drafts(before: datetime) -> int:
@@ -48,6 +49,17 @@ def _sweep_drafts(before: datetime) -> int:
             for key in set(old) - kept - {drafts.preview_key(name) for name in kept}:
                 files.remove(storage, key)
                 swept += 1
+    return swept
+
+
+def _sweep_references(before: datetime) -> int:
+    """A killed upload leaves bytes without a row, as does a user who is deleted with all rows."""
+    storage = draft_storage()
+    swept = 0
+    for name in _files(storage, REFERENCES):
+        if _is_old(storage, name, before) and not ReferencePicture.objects.filter(file=name).exists():
+            files.remove(storage, name)
+            swept += 1
     return swept
 
 

@@ -12,9 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from cms_ai_images.storage import draft_storage
 
 
+REFERENCES = "references"
+"""Their folder on the draft storage."""
+
+
 def reference_key(reference: ReferencePicture, filename: str) -> str:
     """A key of its own for each row: what one author deletes, no other author's row needs."""
-    return f"references/{reference.uuid}-{reference.sha256[:16]}.webp"
+    return f"{REFERENCES}/{reference.uuid}-{reference.sha256[:16]}.webp"
 
 
 class ReferencePicture(models.Model):

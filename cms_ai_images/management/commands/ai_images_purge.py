@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from cms_ai_images import audit, conf, idempotency
-from cms_ai_images.library import drafts, orphans
+from cms_ai_images.library import drafts, orphans, references
 from cms_ai_images.models import GeneratedImage
 from cms_ai_images.types import ReviewState
 from cms_ai_images.webhooks import outbox
@@ -17,7 +17,7 @@ from cms_ai_images.webhooks import outbox
 
 class Command(BaseCommand):
     help = (
-        "Deletes the drafts that nobody accepted within the retention time, what killed processes left in the "
+        "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes left in the "
         "storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
     )
 
@@ -46,9 +46,10 @@ class Command(BaseCommand):
             if changed:
                 drafts.delete(str(image.file.name))
                 purged += 1
+        unused = references.purge(timezone.now() - timedelta(days=days))
         swept = orphans.sweep(timezone.now() - timedelta(hours=options["orphan_hours"]))
         keep = conf.get("AUDIT_RETENTION_DAYS")
         forgotten = 0 if keep is None else audit.purge(timezone.now() - timedelta(days=keep))
         idempotency.purge()
         outbox.purge(timezone.now() - timedelta(days=conf.get("WEBHOOK_RETENTION_DAYS")))
-        self.stdout.write(f"Purged drafts: {purged}. Swept orphans: {swept}. Purged audit entries: {forgotten}.")
+        self.stdout.write(f"Purged drafts: {purged}. Purged references: {unused}. Swept orphans: {swept}. Purged audit entries: {forgotten}.")
