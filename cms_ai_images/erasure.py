@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 
@@ -23,7 +24,7 @@ from cms_ai_images.models.audit import DELETED_USER
 from cms_ai_images.types import Status
 
 BATCH = 500
-"""Tasks whose prompts are emptied at a time."""
+"""Rows that are rewritten at a time."""
 
 
 def connect() -> None:
@@ -46,11 +47,12 @@ def forget_names(user: Any) -> None:
     """Take this user's name out of the audit trail and the ledger. The links to the row go with the row."""
     AuditEntry.objects.filter(actor=user).update(actor_label=DELETED_USER)
     CreditAccount.objects.filter(user=user).update(label=DELETED_USER)
-    accounts, tokens = (model.objects.filter(user=user) for model in (CreditAccount, APIToken))
-    for rows, label in ((accounts, DELETED_USER), (tokens, "")):
-        keys = [str(key) for key in rows.values_list("pk", flat=True)]
-        about = AuditEntry.objects.filter(object_type=rows.model._meta.model_name, object_id__in=keys)
-        about.update(object_label=label)
+    _about(CreditAccount.objects.filter(user=user)).update(object_label=DELETED_USER)
+    told = list(_about(APIToken.objects.filter(user=user)))
+    for entry in told:
+        entry.object_label = ""
+        entry.details.pop("user", None)
+    AuditEntry.objects.bulk_update(told, ["object_label", "details"], batch_size=BATCH)
 
 
 @transaction.atomic
@@ -72,6 +74,12 @@ def forget_prompts(user: Any) -> None:
             task.fingerprint = ""
         GenerationTask.objects.bulk_update(batch, ["request", "parameters", "fingerprint"])
         last = batch[-1].pk
+
+
+def _about(rows: QuerySet[Any]) -> QuerySet[AuditEntry]:
+    """What the trail tells of these few rows."""
+    keys = [str(key) for key in rows.values_list("pk", flat=True)]
+    return AuditEntry.objects.filter(object_type=rows.model._meta.model_name, object_id__in=keys)
 
 
 def _forget_descriptions(tasks: Iterable[GenerationTask]) -> None:

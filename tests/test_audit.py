@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from filer.models import Image as FilerImage
 
-from cms_ai_images import audit, conf, erasure, outcomes, services
+from cms_ai_images import audit, conf, credits, erasure, outcomes, services, tokens
 from cms_ai_images.exceptions import InsufficientCredits, WorkerLost
 from cms_ai_images.library import intake
-from cms_ai_images.models import AuditEntry, GenerationTask
+from cms_ai_images.models import AuditEntry, CreditAccount, CreditEntry, GenerationTask
 from cms_ai_images.models.audit import DELETED_USER
 from cms_ai_images.types import GenerationRequest, PictureDetails, Status
 
@@ -201,6 +201,19 @@ def test_anonymise_forgets_the_name(author: User, past: GenerationTask) -> None:
     assert (past.user, past.prompt) == (None, PROMPT)
     assert entries() == [("accepted", DELETED_USER), ("discarded", "other")]
     assert AuditEntry.objects.get(action="accepted").actor_name == "deleted user"
+
+
+def test_anonymise_forgets_the_name_where_something_is_about_the_person(author: User, admin: User) -> None:
+    account = CreditAccount.objects.create(user=author)
+    entry = CreditEntry(account=account, kind=CreditEntry.Kind.GRANT, amount=5, note="July")
+    credits.grant(entry, by=admin)
+    tokens.issue(author, "author's laptop", by=admin)
+    tokens.issue(admin, "server", by=admin)
+    deleted(author, "anonymise")
+    account.refresh_from_db()
+    assert (account.label, account.balance) == (DELETED_USER, 5)
+    assert "author" not in str(list(AuditEntry.objects.values()))
+    assert {token.details.get("user") for token in AuditEntry.objects.filter(action="token_created")} == {None, "admin"}
 
 
 def test_remove_forgets_the_prompts_wherever_they_are(
