@@ -58,7 +58,7 @@ def own_reference(request: Request, uuid: UUID) -> ReferencePicture:
 
 
 class ReferenceListView(AIImagesView):
-    parser_classes = (MultiPartParser,)
+    parser_classes = (MultiPartParser,)  # type: ignore[assignment]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look at the length before anything, such as the check of the CSRF token, reads the form."""

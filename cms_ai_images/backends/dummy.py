@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -55,7 +56,9 @@ class DummyBackend(Backend):
         error = by_code(code)
         if error is None:
             raise ValueError(f"No exception has the code {code!r}.")
-        words = dict.fromkeys(("detail", "file", "library", "extra", "known", "dtype", "option"), "rehearsal")
+        words: dict[str, Any] = dict.fromkeys(
+            ("detail", "file", "library", "extra", "known", "dtype", "option"), "rehearsal"
+        )
         return error(model=self.spec.slug, backend="dummy", seconds=0, matched=0, total=1, **words)
 
 

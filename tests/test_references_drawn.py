@@ -1,0 +1,92 @@
+"""From a picture that somebody brings to one that is drawn from it, through the worker."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cms_ai_images import services
+from cms_ai_images.backends.dummy import paint
+from cms_ai_images.library import references
+from cms_ai_images.models import GenerationModel, GenerationTask, ReferencePicture
+from cms_ai_images.storage import draft_storage
+from cms_ai_images.types import GenerationRequest, Reference, Status
+from cms_ai_images.worker.claiming import claim
+from cms_ai_images.worker.rq_worker import serve
+from cms_ai_images.worker.runtime import Runtime
+
+from .factories import make_model, make_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TEAL, GOLD = (0, 128, 128), (255, 215, 0)
+
+
+@pytest.fixture
+def model() -> GenerationModel:
+    make_worker()
+    return make_model(operations=["text_to_image", "image_to_image"], options={"max_batch": 4})
+
+
+def brought(user: Any, color: tuple[int, int, int]) -> ReferencePicture:
+    """A picture of one colour."""
+    buffer = BytesIO()
+    Image.new("RGB", (200, 100), color).save(buffer, "PNG")
+    return references.keep(user, buffer.getvalue())
+
+
+def ask(user: Any, reference: ReferencePicture, **fields: Any) -> GenerationTask:
+    values = {"prompt": "a fox", "operation": "image_to_image", "seed": 7, "strength": 0.5, **fields}
+    start = Reference(kind="upload", value=str(reference.uuid))
+    return services.request_generation(user, GenerationRequest(references=(start,), **values))
+
+
+def drawn(task: GenerationTask) -> Image.Image:
+    """Its first picture."""
+    with draft_storage().open(task.images.get(index=0).file.name) as file:
+        return Image.open(BytesIO(file.read()))
+
+
+def test_pictures_of_a_batch_start_each_from_their_own(author, model):
+    teal, gold = brought(author, TEAL), brought(author, GOLD)
+    tasks = [ask(author, teal), ask(author, gold, seed=8)]
+    serve("images", burst=True)
+    for task, color in zip(tasks, (TEAL, GOLD), strict=True):
+        task.refresh_from_db()
+        assert (task.status, task.operation) == (Status.SUCCEEDED, "image_to_image")
+        painted = paint("a fox", task.parameters["seed"], (64, 64))
+        assert drawn(task).tobytes() == Image.blend(Image.new("RGB", (64, 64), color), painted, 0.5).tobytes()
+
+
+def test_one_whose_picture_is_gone_fails_alone(author, model):
+    teal, gold = brought(author, TEAL), brought(author, GOLD)
+    gone, other = ask(author, teal), ask(author, gold)
+    draft_storage().delete(teal.file.name)
+    serve("images", burst=True)
+    gone.refresh_from_db()
+    other.refresh_from_db()
+    assert (gone.status, gone.error_code, gone.failures) == (Status.FAILED, "reference_gone", 1)
+    assert other.status == Status.SUCCEEDED
+
+
+def test_other_strengths_and_operations_are_no_company(author, model):
+    teal = brought(author, TEAL)
+    runtime = Runtime("images")
+    first = ask(author, teal)
+    ask(author, teal, strength=0.9)
+    services.request_generation(author, GenerationRequest(prompt="a fox"))
+    same = ask(author, teal, seed=9)
+    assert {task.pk for task in claim(runtime, str(first.uuid))} == {first.pk, same.pk}
+
+
+def test_repeated_task_finds_its_picture_again(author, model):
+    teal = brought(author, TEAL)
+    task = ask(author, teal)
+    services.cancel(author, task)
+    services.retry(author, task)
+    serve("images", burst=True)
+    task.refresh_from_db()
+    assert task.status == Status.SUCCEEDED
