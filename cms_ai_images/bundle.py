@@ -1,8 +1,8 @@
 """The dialog's modules and style sheets as one file each, without comments: what a browser fetches at the first click.
 
 The sources stay plain ES modules that need no build step. Putting them together is simple because they are ours: named
-imports and exports at the beginning of a line, no cycles, comments on lines of their own. Whatever else is found in
-them is refused, so a module that cannot be put together is noticed by the first test that opens the dialog.
+imports and exports at the beginning of a line, no cycles, no template of several lines. Whatever else is found in them
+is refused, so a module that cannot be put together is noticed by the first test that opens the dialog.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 LEFT = re.compile(r"^(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
+REMARK = re.compile(r"(?<=[;,{}()\[\]])[ \t]+// [^\n\"'`]*$", re.MULTILINE)
+"""A comment behind code. One with a quotation mark may be a part of a string, so it is left alone."""
 INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
@@ -64,9 +66,10 @@ def _add(module: str, folder: Path, done: dict[str, str], path: tuple[str, ...])
         _add(other, folder, done, (*path, module))
     body = IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = ${found[2]};\n", source)
     body = EXPORT.sub("", body)
-    if left := LEFT.search(body):
-        raise ValueError(f"{module}.js cannot be put into a bundle: {left[0]}")
-    body = INDENT.sub("", body)
+    left = LEFT.search(body)
+    if refused := left[0] if left else next((line for line in body.splitlines() if line.count("`") % 2), None):
+        raise ValueError(f"{module}.js cannot be put into a bundle: {refused}")
+    body = INDENT.sub("", REMARK.sub("", body))
     done[module] = f"const ${module} = (() => {{\n{body}return {{ {', '.join(names)} }};\n}})();\n"
     return names
 

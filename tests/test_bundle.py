@@ -25,7 +25,7 @@ def test_modules_are_put_together_in_order_each_in_a_scope_of_its_own(tmp_path: 
     write(
         tmp_path,
         main='/** Doc. */\nimport {\n  add,\n  ONE as UNIT,\n} from "./sums.js";\nimport { hi } from "./words.js";\n'
-        "// why\nexport class Main {}\nexport const run = () => add(UNIT, hi); // kept\nconst PAUSE = 1;\n",
+        "// why\nexport class Main {}\nexport const run = () => add(UNIT, hi); // no\nconst PAUSE = 1; // it's kept\n",
         sums='export const ONE = 1;\nexport async function add(a, b) {\n  return a;\n}\nconst PAUSE = "import x";\n',
         words='import { ONE } from "./sums.js";\n\nexport function hi() {\n  return `// ${ONE} /* text */`;\n}\n',
     )
@@ -35,7 +35,7 @@ def test_modules_are_put_together_in_order_each_in_a_scope_of_its_own(tmp_path: 
         "const $words = (() => {\nconst { ONE } = $sums;\nfunction hi() {\nreturn `// ${ONE} /* text */`;\n}\n"
         "return { hi };\n})();\n"
         "const $main = (() => {\nconst {\nadd,\nONE: UNIT,\n} = $sums;\nconst { hi } = $words;\n"
-        "class Main {}\nconst run = () => add(UNIT, hi); // kept\nconst PAUSE = 1;\nreturn { Main, run };\n})();\n"
+        "class Main {}\nconst run = () => add(UNIT, hi);\nconst PAUSE = 1; // it's kept\nreturn { Main, run };\n})();\n"
         "export const { Main, run } = $main;\n"
     )
 
@@ -50,6 +50,7 @@ def test_modules_are_put_together_in_order_each_in_a_scope_of_its_own(tmp_path: 
         "export default class {}\n",
         'const sums = await import("./sums.js");\n',
         'import { a } from "https://elsewhere.example/sums.js";\n',
+        "const lines = `one; // two\n`;\n",
     ],
 )
 def test_what_cannot_be_put_together_is_refused(tmp_path: Path, source: str) -> None:

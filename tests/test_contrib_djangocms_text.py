@@ -65,6 +65,7 @@ def test_the_module_is_told_what_the_badge_and_the_starts_need(html: str) -> Non
     told = settings_of(html, "cms-editor-cfg")
     assert told["ai_images_ready_url"] == reverse("cms_ai_images:task-ready")
     assert told["ai_images_ready_text"] == "{label}, {n} ready"
+    assert "Not now" in told["ai_images_ready_hint"]
     assert json.loads(told["ai_images_article_fields"])["title"] == ["title", "headline", "name"]
     names = {"title": ["heading"], "summary": []}
     with override_settings(CMS_AI_IMAGES={"ARTICLE_FIELDS": names}):

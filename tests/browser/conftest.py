@@ -71,6 +71,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def log_in(site: Site, browser: Browser) -> Callable[[str], StorageState]:
     """The cookies of a user, whose password is the name."""
+    return logins(site, browser)
+
+
+def logins(site: Site, browser: Browser) -> Callable[[str], StorageState]:
+    """A function that logs a user in at `site`, each once."""
     known: dict[str, StorageState] = {}
 
     def log_in(username: str) -> StorageState:

@@ -235,6 +235,8 @@ def test_without_a_worker_it_says_so_before_anything_is_queued(site: Site, page:
         dialog.prompt.fill(PROMPT)
         dialog.action("Generate").click()
         expect(dialog.alert).to_contain_text("Your text is kept")
+        expect(dialog.alert).to_contain_text("This message goes as soon as it would work again.")
+        expect(dialog.alert).not_to_contain_text("You can try again at")  # nobody knows when
         expect(dialog.prompt).to_have_value(PROMPT)
         assert site.count_tasks() == before
     finally:
@@ -251,6 +253,9 @@ def test_an_alert_goes_when_the_worker_is_back(site: Site, page: Page) -> None:
         dialog.action("Generate").click()
         expect(dialog.alert).to_contain_text("No worker is running, so")
         expect(dialog.root.get_by_text("No worker is running, so")).to_have_count(1)
+        with page.expect_response("**/health/**"):
+            page.clock.run_for(16_000)
+        expect(dialog.alert).to_contain_text("No worker is running, so")  # as long as it is true
     finally:
         site.execute("UPDATE cms_ai_images_worker SET pool = 'images'")
     page.clock.run_for(16_000)

@@ -49,6 +49,7 @@ def test_pictures_get_ready_after_the_dialog_was_closed(open_page: OpenPage, art
     dialog.action("Close").click()
     button = page.get_by_role("button", name="AI image, 1 ready")
     expect(button).to_be_visible(timeout=30_000)
+    expect(button).to_have_accessible_description(re.compile("stays until you use a picture"))
     expect(page.get_by_role("status").filter(has_text="AI image, 1 ready")).to_have_count(1)
     expect(page.get_by_role("button", name="Create with AI", exact=True)).to_be_visible()  # another field's are its own
     assert page.evaluate("window.violations") == []
@@ -57,7 +58,9 @@ def test_pictures_get_ready_after_the_dialog_was_closed(open_page: OpenPage, art
     page.wait_for_timeout(6000)
     assert len(asked) == count, "Nothing is drawn any more, so nothing is asked."
     dialog.open().wait_for_pictures().use().action("Insert").click()
-    expect(page.get_by_role("button", name="AI image", exact=True)).to_be_visible()
+    plain = page.get_by_role("button", name="AI image", exact=True)
+    expect(plain).to_be_visible()
+    expect(plain).not_to_have_attribute("title", re.compile("Not now"))
 
 
 def test_pictures_that_got_ready_elsewhere_are_told_when_the_page_is_opened(open_page: OpenPage, article: int) -> None:

@@ -65,6 +65,7 @@ def test_without_event_streams_it_asks(page: Page) -> None:
     page.route("**/events/", lambda route: route.fulfill(status=204))
     dialog = Dialog(page).open().generate(model="Slow model", count=1)
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+    expect(dialog.root.locator(".waiting canvas")).to_have_count(1)  # small pictures come with the answers
     dialog.wait_for_pictures()
     expect(dialog.pictures).to_have_count(1)
 
@@ -177,18 +178,37 @@ def test_everything_works_with_the_keyboard_alone(site: Site, page: Page) -> Non
     wait_until(lambda: page.evaluate("document.activeElement.closest('.tiptap') !== null"), "the editor has the focus")
 
 
-def test_control_enter_generates_from_anywhere(page: Page) -> None:
+def test_control_enter_does_what_one_is_about_to_do(site: Site, page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)
-    dialog.model.focus()
+    dialog.root.get_by_role("radio", name="None").focus()
+    expect(dialog.action("Generate")).to_have_accessible_description(re.compile(r"Ctrl \+ Enter"))
     page.keyboard.press("Control+Enter")
+    dialog.wait_for_pictures().use()
+    count = site.count_tasks()
+    expect(dialog.root.get_by_label("Alternative text")).to_be_focused()
+    page.keyboard.press("Control+Enter")  # a picture under review is inserted
+    expect(page.locator(".tiptap img")).to_have_count(1)
+    assert site.count_tasks() == count
+
+    dialog.open().generate(count=1).wait_for_pictures().use()
+    dialog.prompt.fill("another one")
+    page.keyboard.press("Control+Enter")  # but who writes a description wants it to be drawn
+    expect(dialog.action("Insert")).to_be_hidden()
     dialog.wait_for_pictures()
+    assert site.count_tasks() == count + 2
+    expect(page.locator(".tiptap img")).to_have_count(1)
+
+    dialog.action("History").click()
+    dialog.root.get_by_role("searchbox").press("Control+Enter")
+    expect(dialog.root.get_by_role("heading", name="History")).to_be_visible()
+    assert site.count_tasks() == count + 2
 
 
 def test_the_focus_stays_in_the_dialog_when_its_control_goes(page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Quick model").wait_for_pictures()
     dialog.model.select_option(label="Endless model")
-    dialog.root.get_by_label("Alternative text").focus()
+    dialog.action("Use").focus()
     page.keyboard.press("Control+Enter")
     expect(dialog.action("Cancel")).to_be_focused()
     page.wait_for_timeout(600)  # "Cancel" does nothing at once, lest a double click cancels

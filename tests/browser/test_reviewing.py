@@ -107,6 +107,17 @@ def test_what_was_written_reaches_the_library_as_text(site: Site, page: Page) ->
     assert site.query("SELECT count(*) FROM filer_image") == files
 
 
+def test_the_file_is_called_what_its_author_calls_it(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
+    name = field(dialog, "File name")
+    expect(name).to_have_accessible_description(re.compile("in the picture's address"))
+    name.fill("Kap Arkona")
+    dialog.action("Insert").click()
+    expect(page.locator(".tiptap img")).to_have_attribute("src", re.compile("/kap-arkona-[^/]+$"))
+    file, original = newest(site, "file", "original_filename")
+    assert "lighthouse" not in f"{file} {original}"
+
+
 def test_the_focal_point_is_set_by_arrow_keys_and_told_in_two_values(site: Site, page: Page) -> None:
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
     across = field(dialog, "Focal point, from the left")

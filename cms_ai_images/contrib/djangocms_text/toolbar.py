@@ -31,6 +31,9 @@ ICON = (
 
 # Translators: a button's name with the number of tasks whose pictures are ready. Keep {label} and {n}.
 READY_TEXT = _("{label}, {n} ready")
+READY_HINT = _(
+    "How many of your requests are ready. A number stays until you use a picture, discard them or choose “Not now”."
+)
 
 
 def _article_fields() -> str:
@@ -52,6 +55,7 @@ def install() -> None:
         ai_images_dialog_url=reverse_lazy("cms_ai_images:dialog"),
         ai_images_ready_url=reverse_lazy("cms_ai_images:task-ready"),
         ai_images_ready_text=READY_TEXT,
+        ai_images_ready_hint=READY_HINT,
         ai_images_article_fields=article_fields(),
         ai_images_unreachable_text=_("The server does not answer. Please try again in a moment."),
     )

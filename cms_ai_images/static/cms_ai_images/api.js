@@ -81,8 +81,9 @@ export class ImagesAPI {
     return this.#get(`tasks/?${new URLSearchParams(query)}`);
   }
 
+  /** With `previews`, while it is being drawn, as small JPEGs in Base64. */
   task(id) {
-    return this.#get(`tasks/${id}/`);
+    return this.#get(`tasks/${id}/?previews=1`);
   }
 
   createTask(request) {
@@ -95,6 +96,11 @@ export class ImagesAPI {
 
   retry(id) {
     return this.#post(`tasks/${id}/retry/`);
+  }
+
+  /** Its pictures stay in the history; nothing counts them any more. */
+  putAway(id) {
+    return this.#post(`tasks/${id}/put-away/`);
   }
 
   /** {results: [{id, path}], default: {id, path}}: where in the library the author may put pictures. */

@@ -1,13 +1,14 @@
 /**
- * How many tasks have pictures of which none was taken yet, as a number on the buttons that open the dialog. One
- * request when the page is there; then only while something is being drawn, and seldom while nobody looks at the page.
+ * How many tasks have pictures of which none was taken yet, and that nobody has put away, as a number on the buttons
+ * that open the dialog. One request when the page is there; then only while something is being drawn, and seldom while
+ * nobody looks at the page.
  */
 const START = 400; // until then a page has made its editors, so that one question is enough for all
 const PAUSE = 5000;
 const HIDDEN_PAUSE = 30000;
 
 class Badges {
-  #places = new Map(); // url of the numbers -> [{button, field, label, text}]
+  #places = new Map(); // url of the numbers -> [{button, title, field, label, text, hint}]
   #drawing = new Set(); // urls of places where something is being drawn
   #timer = 0;
   #paused = false;
@@ -15,13 +16,13 @@ class Badges {
 
   /**
    * @param {HTMLElement} button
-   * @param {{url: string, origin: object|null, label: string, text: string}} place - `label` is the button's own name,
-   *   `text` that with a number: "{label}, {n} ready".
+   * @param {{url: string, origin: object|null, label: string, text: string, hint: string}} place - `label` is the
+   *   button's own name, `text` that with a number: "{label}, {n} ready", `hint` says what the number counts.
    */
-  add(button, { url, origin, label, text }) {
+  add(button, { url, origin, label, text, hint }) {
     const query = origin ? `?${new URLSearchParams({ origin: `${origin.label}:${origin.object_id}` })}` : "";
     const places = this.#places.get(url + query) ?? [];
-    this.#places.set(url + query, [...places, { button, field: origin?.field, label, text }]);
+    this.#places.set(url + query, [...places, { button, title: button.title, field: origin?.field, label, text, hint }]);
     this.#schedule(START);
   }
 
@@ -54,12 +55,13 @@ class Badges {
     if (!answer.ok) return false;
     const { ready, fields, drawing } = await answer.json();
     if (drawing) this.#drawing.add(url);
-    for (const { button, field, label, text } of places) {
+    for (const { button, title, field, label, text, hint } of places) {
       const n = field === undefined ? ready : (fields[field] ?? 0);
       const name = n ? text.replace("{label}", label).replace("{n}", n) : label;
       if (n > Number(button.dataset.ready ?? 0)) this.#say(name);
       if (n) button.dataset.ready = n;
       else delete button.dataset.ready;
+      button.title = n ? hint : title;
       if (n || button.hasAttribute("aria-label")) button.setAttribute("aria-label", name);
     }
     return drawing > 0;

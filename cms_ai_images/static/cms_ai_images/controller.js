@@ -1,10 +1,11 @@
 /**
- * What happens in the dialog: it knows the parts, the states (machine.js) and what leads from one to the next. The left
- * pane asks (compose.js); the right one shows one of three views: the pictures, one picture under review, or the history.
+ * What the author does in the dialog: it knows the parts, the states (machine.js) and what leads from one to the next.
+ * The left pane asks (compose.js); the right one shows one of three views: the pictures, one picture under review, or the
+ * history. Which task is shown, and what becomes of it, is told by course.js.
  */
 import { Problem } from "./api.js";
+import { Course } from "./course.js";
 import { action, part } from "./dom.js";
-import { isFinal } from "./live.js";
 import { Machine } from "./machine.js";
 import { buildParts } from "./parts.js";
 
@@ -14,12 +15,10 @@ export class Controller {
   #root;
   #origin;
   #onInsert;
+  #course;
   #busy = false;
   #ready = Promise.resolve();
   #cancelFrom = 0;
-  #earlier = null; // {task, image}: the pictures that were there before the task that is being drawn
-  #failed = null; // the task that could be tried again
-  #over = new Set(); // ids of tasks that the author is done with
 
   /**
    * @param {ShadowRoot} root
@@ -43,12 +42,19 @@ export class Controller {
       vary: () => this.#attempt(() => this.#vary()),
       recall: (image) => this.#recall(image),
       discard: (image) => this.#attempt(() => this.#discard(image)),
-      openTask: (task) => this.#openTask(task),
-      retry: (task) => this.#attempt(async () => this.#openTask(await this.api.retry(task.id))),
+      openTask: (task) => this.#course.open(task),
+      retry: (task) => this.#attempt(async () => this.#course.open(await this.api.retry(task.id))),
+      openTasks: () => this.#course.ask(),
       leaveHistory: () => this.#showView(this.#viewOfState),
       model: () => this.#modelSlug,
     });
     Object.assign(this, parts);
+    this.#course = new Course(root, parts, {
+      machine: this.machine,
+      origin,
+      onView: (name) => this.#showView(name),
+      onReview: () => this.#use(),
+    });
     this.compose.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#generate()));
     this.review.form.addEventListener("submit", (event) => this.#onSubmit(event, () => this.#insert()));
     this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
@@ -69,9 +75,8 @@ export class Controller {
 
   /** The dialog was closed: the work goes on, nobody looks. */
   close() {
-    this.round.stop();
+    this.#course.stop();
     this.health.stop();
-    this.#failed = null; // its reason was told; the next time begins without it
   }
 
   /** The model that draws or would draw. */
@@ -85,7 +90,8 @@ export class Controller {
     const name = event.target.closest("[data-action]")?.dataset.action;
     const acts = {
       cancel: () => Date.now() > this.#cancelFrom && this.#attempt(() => this.#cancel()),
-      retry: () => this.#attempt(async () => this.#follow(await this.api.retry(this.#failed.id))),
+      retry: () => this.#attempt(async () => this.#course.follow(await this.api.retry(this.#course.failed.id))),
+      "put-away": () => this.#attempt(() => this.#putAway()),
       use: () => this.#use(),
       back: () => this.#back(),
       library: () => this.#attempt(() => this.#addToLibrary()),
@@ -94,8 +100,12 @@ export class Controller {
     if (Object.hasOwn(acts, name)) acts[name]();
   }
 
+  /** Ctrl + Enter does what one is about to do where the focus is: insert the picture under review, else generate. */
   #onKey(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#onSubmit(event, () => this.#generate());
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (event.target.closest('[data-part="history"]')) return;
+    const inserts = this.views.current === "review" && !this.compose.form.contains(event.target);
+    this.#onSubmit(event, () => (inserts ? this.#insert() : this.#generate()));
   }
 
   /** Escape closes the topmost thing only. */
@@ -132,7 +142,7 @@ export class Controller {
     const settings = this.compose.settings();
     const task = await this.api.createTask(request);
     this.compose.remember(settings, task);
-    this.#follow(task);
+    this.#course.follow(task);
     this.#updateCredits();
     this.#cancelFrom = Date.now() + DOUBLE_CLICK;
     this.#showView("results");
@@ -140,7 +150,7 @@ export class Controller {
   }
 
   async #cancel() {
-    this.#follow(await this.api.cancel(this.round.task.id));
+    this.#course.follow(await this.api.cancel(this.round.task.id));
   }
 
   #use() {
@@ -161,8 +171,7 @@ export class Controller {
     if (this.machine.state !== "reviewing" || !this.review.isComplete()) return;
     const accepted = await this.#accept();
     this.machine.to("inserted");
-    this.#over.add(this.round.task.id);
-    this.#clear();
+    this.#course.finish();
     this.#onInsert(accepted);
   }
 
@@ -184,12 +193,22 @@ export class Controller {
   async #discard(image) {
     await this.api.discard(image.id);
     this.gallery.remove(image);
-    this.status.say({ kind: "discarded", text: this.texts.get("discarded") });
     if (this.gallery.chosen) this.gallery.focus();
-    else {
-      this.#clear();
-      this.compose.prompt.focus();
-    }
+    else this.#leave();
+    this.status.say({ kind: "discarded", text: this.texts.get("discarded") });
+  }
+
+  /** The author does not want to decide: the pictures stay in the history, and nothing counts them any more. */
+  async #putAway() {
+    await this.api.putAway(this.round.task.id);
+    this.#leave();
+    this.status.say({ kind: "put away", text: this.texts.get("put_away") });
+  }
+
+  /** The pictures that are shown are done with: on to the next ones, or to the description. */
+  #leave() {
+    this.#course.finish();
+    if (!this.desk.focus()) this.compose.prompt.focus();
   }
 
   #recall(image) {
@@ -203,17 +222,8 @@ export class Controller {
   }
 
   #onChoose(image) {
-    this.actions.show(image, this.round.task, this.gallery.images);
+    this.actions.show(image, this.round.task, this.gallery.images, this.gallery.expected);
     this.#render();
-  }
-
-  /** Show a task of the history as if it had just been asked for. */
-  #openTask(task) {
-    this.#earlier = null;
-    this.messages.showAlert(null); // it was about another one
-    this.#follow(task);
-    this.#showView("results");
-    if (isFinal(task)) this.gallery.focus();
   }
 
   // -- what the server says --------------------------------------------------------------------------------------------
@@ -226,7 +236,7 @@ export class Controller {
     const { problem, tasks, health, ...choices } = await answers({
       presets: api.presets(),
       models: api.models(),
-      tasks: api.openTasks(this.#origin),
+      tasks: this.#course.ask(),
       health: api.health(this.#modelSlug),
       preferences: api.preferences(),
       credits: api.credits(),
@@ -234,44 +244,14 @@ export class Controller {
     if (problem) this.messages.showAlert(problem);
     if (health) this.health.tell(health);
     if (choices.presets && choices.models) this.compose.fill({ ...choices, limits: health });
-    if (!tasks) return;
-    const { task } = this.round;
-    const open = tasks.filter((candidate) => this.#matters(candidate));
-    const [here] = open;
-    if (here && (!task || task.id === here.id)) {
-      if (!task && !this.compose.prompt.value) this.compose.restore(here); // else something else is being written
-      const ready = open.find(({ status }) => status === "succeeded");
-      if (!task && ready && ready !== here) this.#follow(ready); // they stay where nothing comes of the newer one
-      this.#follow(here);
-    } else if (this.round.isDrawing) await this.#attempt(async () => this.#follow(await api.task(task.id)));
-  }
-
-  /** Whether the author still waits for `task` here: it is for this field, and none of its pictures was taken. */
-  #matters({ id, origin, images }) {
-    const isHere = !this.#origin?.field || origin?.field === this.#origin.field;
-    return isHere && !this.#over.has(id) && !images.some(({ state }) => state === "accepted");
-  }
-
-  /** Show `task` and everything that becomes of it. */
-  #follow(task) {
-    const { state } = this.machine;
-    const hadPictures = (state === "choosing" || state === "reviewing") && this.round.task.id !== task.id;
-    if (hadPictures) this.#earlier = { task: this.round.task, image: this.gallery.chosen };
-    this.#failed = null;
-    if (!isFinal(task)) this.#over.delete(task.id); // it is tried again
-    this.round.show(task, this.dialog.open);
-    if (this.round.isDrawing) this.health.watch();
+    const unheard = tasks && this.#course.resume(tasks);
+    if (unheard) await this.#attempt(async () => this.#course.follow(await api.task(unheard.id)));
   }
 
   #onTask(task, isNews) {
-    if (!isFinal(task)) {
-      this.machine.to(task.status === "queued" ? "queued" : "generating");
-      this.gallery.expect(task.num_images, task.width, task.height);
-    } else if (isNews) {
-      this.#onEnd(task);
-      this.health.check(); // what was amiss may be over, or be the reason
-      if (task.cost && task.status !== "succeeded") this.#updateCredits(); // they come back
-    }
+    this.#course.tell(task, isNews);
+    const isOver = task.status === "failed" || task.status === "cancelled";
+    if (isNews && isOver && task.cost) this.#updateCredits(); // they come back
     this.#render();
   }
 
@@ -282,58 +262,6 @@ export class Controller {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem; // else the old balance stands until the next time
     }
-  }
-
-  #onEnd(task) {
-    const wasInFooter = Boolean(this.#root.activeElement?.closest(".foot"));
-    if (task.status === "succeeded") {
-      this.#earlier = null;
-      this.#showPictures(task);
-      const count = this.gallery.images.length;
-      const name = count === 1 ? "ready_single" : "ready_several";
-      this.status.say({ kind: `ready ${task.id}`, text: this.texts.get(name, { n: count }) });
-      if (wasInFooter) this.gallery.focus();
-      if (this.#root.activeElement !== this.compose.prompt) part(this.#root, "results").scrollIntoView();
-      return;
-    }
-    this.#over.add(task.id);
-    this.#returnToEarlier();
-    this.status.say({ kind: `end ${task.id}`, text: this.texts.get(task.status) });
-    if (task.status === "failed") {
-      this.#failed = task;
-      if (task.error) this.messages.showAlert(new Problem(task.error));
-    }
-    if (wasInFooter) action(this.#root, "generate").focus();
-  }
-
-  #showPictures(task, chosen) {
-    this.gallery.show(task.images);
-    if (chosen) this.gallery.choose(chosen);
-    this.machine.to(this.gallery.images.length ? "choosing" : "idle");
-    this.actions.show(this.gallery.chosen, task, this.gallery.images);
-  }
-
-  /** An error leads back to the state before: to the pictures that were there, or to an empty pane. */
-  #returnToEarlier() {
-    const earlier = this.#earlier;
-    this.#earlier = null;
-    if (!earlier) {
-      this.#clear();
-      return;
-    }
-    this.round.clear();
-    this.round.task = earlier.task;
-    this.#showPictures(earlier.task, earlier.image);
-    if (this.machine.before === "reviewing" && this.gallery.chosen) this.#use();
-  }
-
-  /** Back to an empty right pane; what was typed stays. */
-  #clear() {
-    this.round.clear();
-    this.gallery.clear();
-    this.status.clear();
-    if (this.machine.state !== "inserted") this.machine.to("idle");
-    this.#showView("results");
   }
 
   /** Do one thing at a time, so that a double click asks once, and show what went wrong where it belongs. */
@@ -359,6 +287,7 @@ export class Controller {
     const elsewhere = this.compose.showErrors(inReview);
     if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
     if (problem.code === "no_worker") this.health.watch(true);
+    if (problem.status === 402) this.#updateCredits(); // the balance that was told is not the one that counts
     if (problem.code === "draft_gone" && this.machine.state === "reviewing") {
       this.gallery.lose(this.gallery.chosen);
       this.#back();
@@ -381,7 +310,8 @@ export class Controller {
     const { task } = this.round;
     const image = this.gallery.chosen;
     const inHistory = this.views.current === "history";
-    this.foot.show({ state: this.machine.state, busy: this.#busy, task, image, failed: this.#failed, inHistory });
+    this.foot.show({ state: this.machine.state, busy: this.#busy, task, image, failed: this.#course.failed, inHistory });
+    action(this.#root, "put-away").hidden = this.machine.state !== "choosing";
     this.focus.keep();
     this.status.show(this.round);
   }

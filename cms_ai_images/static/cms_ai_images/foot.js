@@ -1,5 +1,5 @@
 /** The action bar: which of its buttons is there, and which one is the next thing to do. */
-import { action } from "./dom.js";
+import { action, part } from "./dom.js";
 
 const PRIMARY = { choosing: "use", reviewing: "insert" };
 const TAKING = ["use", "insert", "library", "back"];
@@ -7,6 +7,7 @@ const TAKING = ["use", "insert", "library", "back"];
 export class Foot {
   constructor(root) {
     this.root = root;
+    this.shortcut = part(root, "shortcut");
   }
 
   /** @param {{state: string, busy: boolean, task: object|null, image: object|null,
@@ -27,6 +28,9 @@ export class Foot {
     for (const name of TAKING) this.#disable(name, busy);
     const primary = shown[PRIMARY[state]] ? PRIMARY[state] : "generate";
     for (const name of ["generate", "use", "insert"]) this.#button(name).classList.toggle("primary", name === primary);
+    // The keys are told beside the button that they press.
+    const group = this.#button(reviewing ? "insert" : "generate").parentElement;
+    if (this.shortcut.parentElement !== group) group[reviewing ? "prepend" : "append"](this.shortcut);
   }
 
   /** Not `disabled`: that would take the focus away. */

@@ -8,6 +8,8 @@ import { columnsFor } from "./layout.js";
 /** What became of a picture whose bytes are gone without its author having thrown it away. */
 const LOST = new Set(["purged", "accepted"]);
 
+const WORDS = 62; // pixels: two lines of words about the chosen picture, with the space around the tools
+
 export class Gallery {
   #texts;
   #images = [];
@@ -26,7 +28,10 @@ export class Gallery {
     this.boxes.addEventListener("change", () => onChoose(this.chosen));
     this.boxes.addEventListener("keydown", (event) => this.#onKey(event));
     this.boxes.addEventListener("dblclick", ({ target }) => target.matches("input") && onOpen(this.chosen));
-    new ResizeObserver(() => this.#arrange()).observe(this.boxes);
+    this.pane = part(root, "results");
+    this.below = part(root, "picture-actions");
+    const observer = new ResizeObserver(() => this.#arrange());
+    for (const element of [this.pane, this.boxes, this.below, part(root, "desk")]) observer.observe(element);
   }
 
   /** The pictures that can be chosen. */
@@ -39,6 +44,11 @@ export class Gallery {
     return this.#images.find((image) => image.id === id) ?? null;
   }
 
+  /** How many are being drawn. */
+  get expected() {
+    return this.boxes.querySelectorAll(".waiting").length;
+  }
+
   clear() {
     this.#images = [];
     this.#fill([]);
@@ -47,7 +57,7 @@ export class Gallery {
 
   /** Empty boxes for pictures that are being drawn. */
   expect(count, width, height) {
-    const isThere = this.boxes.children.length === count && this.boxes.querySelectorAll(".waiting").length === count;
+    const isThere = this.boxes.children.length === count && this.expected === count;
     if (isThere && this.#ratio === width / height) return;
     this.#images = [];
     this.#ratio = width / height;
@@ -168,12 +178,25 @@ export class Gallery {
 
   #arrange() {
     const count = this.boxes.children.length;
+    this.#measure();
     const { maxHeight, columnGap, width } = getComputedStyle(this.boxes);
     const room = { width: parseFloat(width), height: parseFloat(maxHeight), gap: parseFloat(columnGap) };
     if (!count || Object.values(room).some(Number.isNaN)) return; // not shown
     const columns = columnsFor(count, this.#ratio, room);
+    this.boxes.style.setProperty("--ratio", this.#ratio);
     this.boxes.style.setProperty("--columns", columns);
     this.boxes.style.setProperty("--rows", Math.ceil(count / columns));
+  }
+
+  /** A pane that scrolls by itself shows pictures and tools at once: the pictures get the height that is left. */
+  #measure() {
+    const { overflowY, paddingBlockEnd } = getComputedStyle(this.pane);
+    this.boxes.style.removeProperty("--room");
+    if (overflowY !== "auto" || !this.boxes.clientWidth) return;
+    const above = this.boxes.getBoundingClientRect().top - this.pane.getBoundingClientRect().top + this.pane.scrollTop;
+    const tools = this.below.hidden ? 0 : this.below.querySelector(".tools").offsetHeight + WORDS;
+    const room = this.pane.clientHeight - above - tools - parseFloat(paddingBlockEnd);
+    this.boxes.style.setProperty("--room", `${Math.floor(room)}px`);
   }
 
   #onKey(event) {

@@ -44,6 +44,11 @@ export function follow(task, api, on) {
     on.onTask(latest);
   }
 
+  async function show(previews) {
+    const pictures = await Promise.all(previews.map(decoded));
+    if (!stopped) on.onPreviews(pictures);
+  }
+
   function connected() {
     clearTimeout(lostTimer);
     lostTimer = 0;
@@ -63,10 +68,7 @@ export function follow(task, api, on) {
     listen("task", tell);
     listen("progress", on.onProgress);
     listen("health", on.onHealth);
-    listen("previews", async ({ images }) => {
-      const pictures = await Promise.all(images.map(decoded));
-      if (!stopped) on.onPreviews(pictures);
-    });
+    listen("previews", ({ images }) => show(images));
     source.addEventListener("open", () => {
       on.onStream(true);
       connected();
@@ -94,6 +96,7 @@ export function follow(task, api, on) {
       if (stopped) return;
       connected();
       tell(latest);
+      if (latest.previews?.length) show(latest.previews);
       pause = Math.min(pause * 1.4, LONGEST_PAUSE);
     } catch (problem) {
       if (stopped) return;

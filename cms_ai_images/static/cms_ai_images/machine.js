@@ -12,11 +12,9 @@ const MOVES = {
   reviewing: ["inserted", "choosing", "queued", "generating", "idle"],
   inserted: ["idle", "queued", "generating", "choosing"],
 };
-const WAITING = new Set(["queued", "generating"]);
 
 export class Machine {
   #state = "idle";
-  #before = "idle";
   #onMove;
 
   /** @param {(state: string) => void} onMove - Told each new state. */
@@ -28,20 +26,10 @@ export class Machine {
     return this.#state;
   }
 
-  /** The state before the waiting began: where an error or a cancelled task leads back to. */
-  get before() {
-    return this.#before;
-  }
-
-  get isWaiting() {
-    return WAITING.has(this.#state);
-  }
-
   /** Go to `state`. Going where one is changes nothing; a move that the table lacks is a mistake in the code. */
   to(state) {
     if (state === this.#state) return;
     if (!MOVES[this.#state].includes(state)) throw new Error(`The dialog cannot go from ${this.#state} to ${state}.`);
-    if (WAITING.has(state) && !this.isWaiting) this.#before = this.#state === "inserted" ? "idle" : this.#state;
     this.#state = state;
     this.#onMove(state);
   }

@@ -4,8 +4,9 @@
  */
 import { make, part } from "./dom.js";
 
-/** Problems that pass without the author doing anything, as `GET health/` calls them. */
+/** Problems that pass without the author doing anything, as `GET health/` calls them. Nobody knows when. */
 const PASSING = new Set(["no_worker", "no_model_configured"]);
+const TOO_MANY = 429;
 
 export class Messages {
   #texts;
@@ -50,7 +51,8 @@ export class Messages {
       const link = make("a", { href: location.href, target: "_blank", rel: "noopener" }, this.#texts.get("log_in"));
       message.append(" ", link);
     }
-    if (problem.retryAfter) {
+    if (PASSING.has(code)) message.append(" ", this.#texts.get("goes_when_over"));
+    if (status === TOO_MANY && problem.retryAfter) {
       message.append(" ", this.#whenAgain(problem.retryAfter));
       this.#timer = setTimeout(() => this.showAlert(null), problem.retryAfter * 1000);
     }

@@ -1,6 +1,7 @@
 /** The parts of the dialog, and what each of them tells the controller. */
 import { ImagesAPI } from "./api.js";
 import { Compose } from "./compose.js";
+import { Desk } from "./desk.js";
 import { part, setText } from "./dom.js";
 import { FocusKeeper } from "./focus.js";
 import { Foot } from "./foot.js";
@@ -19,7 +20,7 @@ import { Views } from "./views.js";
  * @param {ShadowRoot} root
  * @param {object} capabilities - Of the place that the pictures go to: see element.js.
  * @param {object} on - What to call: `task`, `choose`, `use`, `refine`, `vary`, `recall`, `discard`, `openTask`, `retry`,
- *   `leaveHistory`, and `model` for the slug of the model that draws or would draw.
+ *   `leaveHistory`, `openTasks` for those that matter here, and `model` for the slug of the model that draws or would draw.
  */
 export function buildParts(root, capabilities, on) {
   const { lang, dataset } = root.querySelector("dialog");
@@ -49,6 +50,7 @@ export function buildParts(root, capabilities, on) {
     onRetry: on.retry,
     onBack: on.leaveHistory,
   });
+  const desk = new Desk(root, texts, { onOpen: on.openTask, onAsk: on.openTasks });
   const round = new Round(api, {
     onTask: on.task,
     onProgress: () => status.show(round),
@@ -67,5 +69,5 @@ export function buildParts(root, capabilities, on) {
   const views = new Views(root, history);
   const key = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
   setText(part(root, "shortcut"), texts.get("shortcut", { key }));
-  return { api, texts, messages, status, compose, gallery, actions, review, round, health, foot, focus, views };
+  return { api, texts, messages, status, compose, gallery, actions, review, desk, round, health, foot, focus, views };
 }

@@ -17,6 +17,7 @@ export class PictureActions {
    */
   constructor(root, texts, handlers) {
     this.row = part(root, "picture-actions");
+    this.prompt = part(root, "picture-prompt");
     this.facts = part(root, "picture-facts");
     this.download = part(root, "picture-download");
     this.#texts = texts;
@@ -36,17 +37,20 @@ export class PictureActions {
   /**
    * Offer what can be done with `image` of `task`, or nothing for null.
    * @param {object[]} images - Those that it stands beside.
+   * @param {number} [coming] - How many are being drawn: for them there is room for what can be done, but nothing in it.
    */
-  show(image, task, images) {
+  show(image, task, images, coming = 0) {
     this.#image = image;
     this.#task = task;
     this.#images = images;
-    this.row.hidden = !image;
+    this.row.hidden = !image && !coming;
+    this.row.classList.toggle("coming", !image);
+    this.#button("compare").hidden = Math.max(images.length, coming) < 2;
+    this.#button("discard").hidden = Boolean(image?.library);
+    this.download.hidden = Boolean(image) && !image.download_url;
     if (!image) return;
+    setText(this.prompt, task.prompt);
     setText(this.facts, factsOf(image, task, this.#texts));
-    this.#button("compare").hidden = images.length < 2;
-    this.#button("discard").hidden = Boolean(image.library);
-    this.download.hidden = !image.download_url;
     this.download.href = image.download_url ?? "";
   }
 

@@ -137,7 +137,8 @@ export class Review {
     for (const name of ["alt_text", "name"]) {
       const isProposed = draft.proposed.has(name) && !(name === "alt_text" && draft.decorative);
       this.#field(name).closest(".field").classList.toggle("proposed", isProposed);
-      setText(part(this.form, `${name}-hint`), this.#texts.get(`${name}_${isProposed ? "proposed" : "own"}`));
+      const kind = isProposed ? "proposed" : this.#image.library && name === "name" ? "kept" : "own";
+      setText(part(this.form, `${name}-hint`), this.#texts.get(`${name}_${kind}`));
     }
   }
 

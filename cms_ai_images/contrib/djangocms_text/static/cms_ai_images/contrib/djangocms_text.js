@@ -63,8 +63,8 @@ const badge = ({ Extension }) =>
     onCreate() {
       const { topToolbar, element } = this.editor.options;
       for (const button of (topToolbar ?? element).querySelectorAll(`[data-action="${ITEM}"]`)) {
-        const { ai_images_ready_url: url, ai_images_ready_text: text } = settings();
-        badges.add(button, { url, text, origin: originOf(this.editor), label: button.title });
+        const { ai_images_ready_url: url, ai_images_ready_text: text, ai_images_ready_hint: hint } = settings();
+        badges.add(button, { url, text, hint, origin: originOf(this.editor), label: button.title });
       }
     },
   });

@@ -52,6 +52,6 @@ function choose(field, library) {
 }
 
 for (const button of document.querySelectorAll(".ai-image-button")) {
-  const { readyUrl: url, readyText: text } = button.dataset;
-  badges.add(button, { url, text, origin: originOf(button), label: button.textContent.trim() });
+  const { readyUrl: url, readyText: text, readyHint: hint } = button.dataset;
+  badges.add(button, { url, text, hint, origin: originOf(button), label: button.textContent.trim() });
 }

@@ -1,0 +1,92 @@
+"""What pictures cost, on a site that counts points: the price is told, and nothing is drawn that cannot be paid."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from .axe import violations
+from .conftest import OpenPage, logins
+from .dialog import PROMPT, Dialog
+from .site import Site
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """The example site with credits on; a picture of the quick model costs 30 points."""
+    site = Site(AI_IMAGES_SITE_SETTINGS=json.dumps({"CREDITS": True}))
+    try:
+        site.start()
+        site.execute("UPDATE cms_ai_images_generationmodel SET prices = ?", json.dumps({"text_to_image": {"standard": 30}}))
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def log_in(site: Site, browser: Browser) -> Callable[[str], StorageState]:
+    return logins(site, browser)
+
+
+@pytest.fixture
+def page(site: Site, open_page: OpenPage, article: int) -> Page:
+    """An article's page of an author who has 70 points."""
+    give(site, 70)
+    return open_page(f"/admin/articles/article/{article}/change/")
+
+
+def give(site: Site, points: int) -> None:
+    """Let the author have so many points and no others."""
+    site.python(
+        "from django.contrib.auth.models import User; from cms_ai_images.models import CreditAccount;"
+        "CreditAccount.objects.update_or_create("
+        f"user=User.objects.get(username='editor'), defaults={{'balance': {points}}})"
+    )
+
+
+def test_the_price_is_told_and_taken(page: Page) -> None:
+    dialog = Dialog(page).open()
+    expect(dialog.root.get_by_text("2 × 30 = 60 of your 70 points")).to_be_visible()
+    dialog.generate(count=2)
+    expect(dialog.root.get_by_text("2 × 30 = 60 of your 10 points Not enough")).to_be_visible()
+    dialog.wait_for_pictures()
+
+
+def test_what_cannot_be_paid_is_refused_and_the_description_kept(site: Site, page: Page) -> None:
+    count = site.count_tasks()
+    dialog = Dialog(page).open().generate(count=4)
+    short = "4 × 30 = 120 of your 70 points Not enough: ask for fewer pictures."
+    expect(dialog.action("Generate")).to_have_accessible_description(re.compile(re.escape(short)))
+    expect(dialog.alert).to_have_text("This would cost 120 points and 70 are left. Ask for fewer pictures.")
+    expect(dialog.prompt).to_have_value(PROMPT)
+    expect(dialog.action("Generate")).not_to_have_attribute("aria-disabled", "true")
+    expect(dialog.root).to_have_attribute("data-state", "idle")
+    assert site.count_tasks() == count
+    assert violations(page) == []
+
+    dialog.form.get_by_role("radio", name="1", exact=True).check()
+    expect(dialog.root.get_by_text("30 of your 70 points")).to_be_visible()
+    dialog.action("Generate").click()
+    expect(dialog.alert).to_be_empty()
+    dialog.wait_for_pictures()
+    assert site.count_tasks() == count + 1
+
+
+def test_points_that_were_spent_elsewhere_are_told_with_the_refusal(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open()
+    expect(dialog.root.get_by_text("2 × 30 = 60 of your 70 points")).to_be_visible()
+    give(site, 20)
+    dialog.generate(count=2)
+    expect(dialog.alert).to_contain_text("20 are left")
+    expect(dialog.root.get_by_text("60 of your 20 points Not enough")).to_be_visible()
+    expect(dialog.prompt).to_have_value(PROMPT)
+
+
+def test_what_was_not_drawn_costs_nothing(page: Page) -> None:
+    dialog = Dialog(page).open().generate(model="Broken model", count=1)
+    expect(dialog.alert).to_contain_text("An administrator")
+    expect(dialog.root.get_by_text("30 of your 70 points")).to_be_visible()
