@@ -82,6 +82,7 @@ DEFAULTS: dict[str, Any] = {
     "WEBHOOKS_IN_WORKERS": True,
     # The endpoint for clients of the OpenAI images API.
     "OPENAI_WAIT_SECONDS": 300,
+    "OPENAI_MODELS": {},
     # Budgets.
     "CREDITS": False,
     "MONTHLY_POINTS": 0,

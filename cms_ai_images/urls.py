@@ -10,4 +10,5 @@ urlpatterns = [
     path("dialog/code.js", views.script, name="dialog-code"),
     path("dialog/style.css", views.style, name="dialog-style"),
     path("api/v1/", include("cms_ai_images.api.urls")),
+    path("openai/v1/", include("cms_ai_images.api.openai.urls")),
 ]

@@ -155,7 +155,7 @@ class Notices:
 
 def _first_snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
     """The same, once it is known who asks."""
-    with _no_connection_kept():
+    with no_connection_kept():
         request.user, token = identify(request)
         check_scope(token, Scope.READ)
         return snapshot(request, uuid, language)
@@ -163,7 +163,7 @@ def _first_snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot
 
 def snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
     """All that is told of the task."""
-    with _no_connection_kept():
+    with no_connection_kept():
         services.check_permission(request.user)
         task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
         if task is None:
@@ -174,7 +174,7 @@ def snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
 
 
 @contextmanager
-def _no_connection_kept() -> Iterator[None]:
+def no_connection_kept() -> Iterator[None]:
     """Hundreds of streams would hold hundreds of database connections."""
     try:
         yield
