@@ -27,7 +27,7 @@ from .conftest import make_user
 from .factories import make_model, make_worker
 
 Kind = CreditEntry.Kind
-DEATH = st.one_of(st.none(), st.integers(0, 20))
+DEATH = st.one_of(st.none(), st.integers(0, 8), st.integers(0, 20))
 """The process dies before this statement, if there are so many. (Before a commit is as good as before the first.)"""
 POINTS = st.integers(1, 60)
 WHO = st.integers(0, 1)
@@ -41,10 +41,7 @@ class Died(BaseException):
 @contextlib.contextmanager
 def dying(before: int | None) -> Iterator[None]:
     """Let the process die before this statement: what is not committed is gone, and nothing else is."""
-    if before is None:
-        yield
-        return
-    left = before
+    left = -1 if before is None else before
 
     def execute(run: Callable[..., Any], *arguments: Any) -> Any:
         nonlocal left
@@ -55,6 +52,12 @@ def dying(before: int | None) -> Iterator[None]:
 
     with contextlib.suppress(Died), connection.execute_wrapper(execute):
         yield
+        return
+    deaths.append(before)
+
+
+deaths: list[int | None] = []
+"""Those that came."""
 
 
 class Ledger(RuleBasedStateMachine):
@@ -195,3 +198,62 @@ def test_no_sequence_of_events_and_deaths_loses_or_makes_a_point() -> None:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     chosen = hypothesis_settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=slow)
     run_state_machine_as_test(Ledger, settings=chosen)
+
+
+def queued(ledger: Ledger) -> None:
+    ledger.request(who=0, pictures=2, quality="standard", death=None)
+
+
+def running(ledger: Ledger) -> None:
+    queued(ledger)
+    ledger.claim(0)
+
+
+def cancelled(ledger: Ledger) -> None:
+    queued(ledger)
+    ledger.cancel(0, None)
+
+
+def shared(ledger: Ledger) -> None:
+    """The own account cannot pay, so the group's is filled and asked."""
+    CreditAccount.objects.filter(user__isnull=False).update(allowance=1)
+
+
+def last_month(ledger: Ledger) -> None:
+    queued(ledger)
+    ledger.next_month()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("before", "step", "least"),
+    [
+        (None, lambda ledger, death: ledger.grant(number=0, points=5, is_grant=True, death=death), 2),
+        (None, lambda ledger, death: ledger.request(who=0, pictures=2, quality="high", death=death), 8),
+        (shared, lambda ledger, death: ledger.request(who=0, pictures=2, quality="high", death=death), 10),
+        (last_month, lambda ledger, death: ledger.request(who=0, pictures=1, quality="high", death=death), 8),
+        (queued, lambda ledger, death: ledger.cancel(0, death), 4),
+        (cancelled, lambda ledger, death: ledger.retry(0, by_admin=False, death=death), 8),
+        (running, lambda ledger, death: ledger.deliver(0, delivered=1, death=death), 4),
+        (running, lambda ledger, death: ledger.fail(0, for_good=True, death=death), 4),
+        (running, lambda ledger, death: ledger.stop(0, death=death), 1),
+    ],
+    ids=["grant", "request", "shared account", "new month", "cancel", "retry", "deliver", "fail", "hand back"],
+)
+def test_death_before_any_statement_leaves_nothing_half_done(before: Any, step: Any, least: int) -> None:
+    ledger = Ledger()
+    for death in range(50):
+        ledger.begin()
+        try:
+            if before is not None:
+                before(ledger)
+            deaths.clear()
+            step(ledger, death)
+            ledger.balances_are_the_sums_of_their_entries()
+            ledger.every_round_is_paid_for_once_and_closed_once()
+            ledger.no_month_is_filled_twice()
+        finally:
+            ledger.teardown()
+        if not deaths:
+            break
+    assert least <= death < 49, "the step has too few statements to have done anything, or no end"
