@@ -15,13 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import override
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 
 import cms_ai_images
 from cms_ai_images import exceptions
-from cms_ai_images.api.problems import CONTENT_TYPE, FRAMEWORK_CODES
+from cms_ai_images.api.problems import CONTENT_TYPE, FRAMEWORK_CODES, problem_response
 from cms_ai_images.types import Operation, OutputFormat, Priority, ReviewState, Status
 
 URLCONF = "cms_ai_images.api.urls"
@@ -92,10 +93,10 @@ def schema_view(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @require_safe
-def reference(request: HttpRequest) -> HttpResponse:
+def docs(request: HttpRequest) -> HttpResponse:
     """The schema to read and to try out, in Swagger UI, under a strict policy for scripts."""
     context = {"is_installed": apps.is_installed(SIDECAR), "csrf_cookie": settings.CSRF_COOKIE_NAME}
-    return render(request, "cms_ai_images/api/reference.html", context)
+    return render(request, "cms_ai_images/api/docs.html", context)
 
 
 @login_not_required
@@ -112,6 +113,13 @@ def problems(request: HttpRequest) -> HttpResponse:
     ]
     entries = sorted([*own, *framework], key=lambda entry: (entry["status"], entry["code"]))
     return render(request, "cms_ai_images/api/problems.html", {"entries": entries})
+
+
+@login_not_required
+@csrf_exempt
+def nowhere(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """An address that leads nowhere, in the shape of every error."""
+    return problem_response(exceptions.NotFound())
 
 
 def _plain(error: type[exceptions.AIImagesError]) -> str:

@@ -131,6 +131,7 @@ class TaskSerializer(serializers.Serializer):
     height = serializers.IntegerField()
     steps = serializers.IntegerField()
     guidance_scale = serializers.FloatField()
+    quality = serializers.CharField()
     strength = nullable(serializers.FloatField)
     references = TaskReferenceSerializer(many=True)
     seed = serializers.IntegerField()
@@ -200,6 +201,12 @@ class PresetListSerializer(serializers.Serializer):
     results = PresetSerializer(many=True)
 
 
+class QualitySerializer(serializers.Serializer):
+    name = serializers.CharField()
+    parameters = serializers.DictField(help_text="What it sets where you set nothing else.")
+    prices = serializers.DictField()
+
+
 class ModelSerializer(serializers.Serializer):
     """A model with its limits and prices."""
 
@@ -213,6 +220,7 @@ class ModelSerializer(serializers.Serializer):
     max_images = serializers.IntegerField()
     output_formats = serializers.ListField(child=serializers.CharField())
     prices = serializers.DictField(help_text="Points for a picture by operation; empty where pictures cost nothing.")
+    qualities = QualitySerializer(many=True)
     provider = nullable(serializers.CharField, help_text="Who is sent the prompt; null where nobody is.")
     available = serializers.BooleanField(help_text="Whether a worker of its pool lives.")
     is_default = serializers.BooleanField()
@@ -238,9 +246,23 @@ class HealthSerializer(serializers.Serializer):
     may = MaySerializer()
 
 
+class AccountSerializer(serializers.Serializer):
+    balance = serializers.IntegerField()
+    monthly = serializers.IntegerField(help_text="What a new month fills it up to.")
+
+
+class GroupAccountSerializer(AccountSerializer):
+    name = serializers.CharField()
+
+
 class CreditsSerializer(serializers.Serializer):
+    """Points, where pictures cost some."""
+
     enabled = serializers.BooleanField()
-    balance = nullable(serializers.IntegerField)
+    balance = nullable(serializers.IntegerField, help_text="What can be spent in one go.")
+    low = serializers.BooleanField()
+    own = AccountSerializer(allow_null=True)
+    groups = GroupAccountSerializer(many=True)
 
 
 class FolderSerializer(serializers.Serializer):

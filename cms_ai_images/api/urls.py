@@ -31,6 +31,7 @@ urlpatterns = [
     path("folders/", options.FolderListView.as_view(), name="folder-list"),
     path("health/", options.HealthView.as_view(), name="health"),
     path("schema/", schema.schema_view, name="schema"),
-    path("reference/", schema.reference, name="reference"),
+    path("docs/", schema.docs, name="docs"),
     path("problems/", schema.problems, name="problems"),
+    path("<path:rest>", schema.nowhere),
 ]

@@ -1,6 +1,6 @@
 /** The API's reference page: Swagger UI, which is a plain script, told where the schema is and how to write. */
 
-const place = document.getElementById("reference");
+const place = document.getElementById("docs");
 
 function csrfToken() {
   const prefix = `${place.dataset.csrfCookie}=`;
