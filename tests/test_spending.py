@@ -6,6 +6,7 @@ import csv
 import io
 import uuid
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.translation import override
 
 from cms_ai_images import spending
+from cms_ai_images.admin import charts
 from cms_ai_images.models import CreditAccount, CreditEntry
 from cms_ai_images.spending import Period
 
@@ -313,3 +316,30 @@ def test_wrong_questions_are_explained_at_their_field(author: User, asked: dict[
     response = client.get(reverse("cms_ai_images:spending"), asked)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == field
+
+
+# -- The chart ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("largest", "ticks"),
+    [(0, [0, 1, 2]), (3, [0, 2, 4]), (7, [0, 4, 8]), (11, [0, 10, 20]), (2340, [0, 1500, 3000]), (95, [0, 50, 100])],
+)
+def test_a_scale_ends_in_a_round_number(largest: int, ticks: list[int]) -> None:
+    chart = charts.columns([("", "", largest)])
+    assert [tick["value"] for tick in chart["ticks"]] == ticks
+    assert [tick["y"] for tick in chart["ticks"]] == ["100.00%", "50.00%", "0.00%"]
+
+
+def test_columns_lie_side_by_side_within_the_width() -> None:
+    bars = charts.columns([(str(number), "", number) for number in range(36)])["bars"]
+    edges = [(float(bar["x"][:-1]), float(bar["x"][:-1]) + float(bar["width"][:-1])) for bar in bars]
+    assert edges == sorted(edges)
+    assert 0 < edges[0][0] < edges[-1][1] < 100
+    assert all(right <= left for (_left, right), (left, _right) in pairwise(edges))
+    assert [bar["label"] for bar in bars if bar["label"]] == [str(number) for number in range(0, 36, 3)]
+
+
+def test_places_are_told_with_a_point_in_every_language() -> None:
+    with override("de"):
+        assert charts.share(1, 3) == "33.33%"

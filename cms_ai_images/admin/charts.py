@@ -40,9 +40,9 @@ def share(value: int, largest: int) -> str:
 
 
 def _ceiling(value: int) -> int:
-    """The next of 2, 4, 6, 8, 10, 20, 40, ...: a round number whose half is one, too."""
+    """The next round number whose half is a whole one: 2, 4, 6, 8, 10, 20, 30, 40, 50, ..."""
     size = 10 ** max(0, math.floor(math.log10(max(value, 1))))
-    return next(step for step in (2 * size, 4 * size, 6 * size, 8 * size, 10 * size) if step >= value)
+    return next(step * size for step in (2, 3, 4, 5, 6, 8, 10) if step * size >= value and step * size % 2 == 0)
 
 
 def _percent(value: float) -> str:

@@ -59,7 +59,7 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = _("audit entry")
-        verbose_name_plural = _("audit trail")
+        verbose_name_plural = _("audit entries")
         indexes = [
             # A span of time, and what retention ends.
             models.Index(fields=["created_at"], name="ai_images_audit_created"),

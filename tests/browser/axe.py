@@ -1,4 +1,4 @@
-"""axe's rules for WCAG 2.2 AA, asked of the dialog."""
+"""axe's rules for WCAG 2.2 AA, asked of the dialog or of another part of a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RULES = {
 }
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds inside the dialog, as readable lines."""
-    found = Axe().run(page, context="ai-image-dialog", options=RULES).response["violations"]
+def violations(page: Page, context: str = "ai-image-dialog") -> list[str]:
+    """What axe finds inside the dialog, or inside what another selector finds, as readable lines."""
+    found = Axe().run(page, context=context, options=RULES).response["violations"]
     return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
