@@ -310,8 +310,8 @@ class StorageFull(AIImagesError):
     code = "storage_full"
     status = 409
     message = _(
-        "Your drafts take %(used)d of %(limit)d MiB, so there is no room for these pictures. Discard some that you do "
-        "not need, or put them into the library."
+        "Your drafts and the pictures that you brought take %(used)d of %(limit)d MiB, so there is no room for more. "
+        "Discard what you do not need, or put it into the library."
     )
 
 

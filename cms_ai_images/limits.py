@@ -47,8 +47,7 @@ def check_room(task: GenerationTask, limits: Limits) -> None:
     most = limits.active_tasks
     if most is not None and active_tasks(task.user)[:most].count() >= most:
         raise TooManyTasks(limit=most)
-    if limits.storage_mib is not None:
-        _check_storage(task, limits.storage_mib)
+    check_storage(task.user, _largest(task.parameters), limits)
     if limits.queue_length is not None:
         _check_queue(task.pool, limits.queue_length)
 
@@ -58,18 +57,18 @@ def active_tasks(user: Any) -> QuerySet[GenerationTask]:
     return GenerationTask.objects.filter(user=user, finished_at=None, status__in=Status.active()).order_by()
 
 
-def _check_storage(task: GenerationTask, limit: int) -> None:
-    """What lies there, and what is on its way at its largest, must fit: only then the limit holds."""
-    stored = _stored(task.user)
-    on_their_way = sum(map(_largest, active_tasks(task.user).values_list("parameters", flat=True)))
-    if stored + on_their_way + _largest(task.parameters) > limit * MIB:
+def check_storage(user: Any, more: int, limits: Limits) -> None:
+    """Raise `StorageFull` unless there is room for so many bytes more; without a limit nothing is asked.
+
+    What lies there counts, and what is on its way at its largest: only then the limit holds. Call with this person's
+    account locked, but for a first look.
+    """
+    if (limit := limits.storage_mib) is None:
+        return
+    stored = _stored(user)
+    on_their_way = sum(map(_largest, active_tasks(user).values_list("parameters", flat=True)))
+    if stored + on_their_way + more > limit * MIB:
         raise StorageFull(used=round(stored / MIB), limit=limit)
-
-
-def check_upload(user: Any, limits: Limits) -> None:
-    """Raise `StorageFull` where this person's storage is full: drafts, and pictures that were brought."""
-    if limits.storage_mib is not None and (stored := _stored(user)) >= limits.storage_mib * MIB:
-        raise StorageFull(used=round(stored / MIB), limit=limits.storage_mib)
 
 
 def _stored(user: Any) -> int:

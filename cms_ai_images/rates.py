@@ -45,8 +45,9 @@ at the same moment cannot both take the last place; by the clock of Redis, so we
 class Place:
     """One request's place among those of its minute."""
 
-    def __init__(self, user: Any, limit: int | None) -> None:
+    def __init__(self, user: Any, limit: int | None, what: str = "requests") -> None:
         self.user = user
+        self.what = what
         self.limit = limit
         self._taken: str | None = None
 
@@ -90,13 +91,16 @@ class Place:
 
     @property
     def _key(self) -> str:
-        return f"ai-images:rate:{self.user.pk}"
+        return f"ai-images:rate:{self.what}:{self.user.pk}"
 
 
 @contextmanager
-def counted(user: Any, limit: int | None) -> Iterator[Place]:
-    """A place among the `limit` requests of this minute, given back where the request comes to nothing."""
-    place = Place(user, limit)
+def counted(user: Any, limit: int | None, what: str = "requests") -> Iterator[Place]:
+    """A place among the `limit` requests of this minute, given back where the request comes to nothing.
+
+    Each `what` has a minute of its own.
+    """
+    place = Place(user, limit, what)
     place.take()
     try:
         yield place

@@ -64,14 +64,16 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
 
 
 def keep_reference(user: Any, data: bytes) -> ReferencePicture:
-    """Clean a picture that somebody brings and keep it, for requests to start from. Counts as a request.
+    """Clean a picture that somebody brings and keep it, for requests to start from.
+
+    As many a minute as requests, counted apart from them.
 
     Raises what `safety.upload` refuses, `RateLimited`, `StorageFull` or `StorageUnavailable`.
     """
     check_permission(user)
     allowed = limits.of(user)
-    with rates.counted(user, allowed.requests_per_minute):
-        limits.check_upload(user, allowed)
+    with rates.counted(user, allowed.requests_per_minute, what="references"):
+        limits.check_storage(user, 1, allowed)
         return references.keep(user, data)
 
 

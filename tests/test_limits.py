@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 
 from cms_ai_images import conf, limits, services
 from cms_ai_images.exceptions import (
@@ -25,7 +27,16 @@ from cms_ai_images.exceptions import (
     StorageFull,
     TooManyTasks,
 )
-from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask, GroupLimits
+from cms_ai_images.library import references
+from cms_ai_images.models import (
+    CreditAccount,
+    GeneratedImage,
+    GenerationModel,
+    GenerationTask,
+    GroupLimits,
+    ReferencePicture,
+)
+from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Status
 
 from .factories import make_image, make_model, make_preset, make_task, make_worker
@@ -324,6 +335,22 @@ class TestAtATime:
         services.discard(author, image)
         ask(author, num_images=2)
         assert isinstance(refused(author), StorageFull)
+
+    def test_pictures_that_people_bring_take_storage_too(self, author: User, settings) -> None:
+        make_model(sizes=[[512, 512]])
+        set_limits(settings, storage_mib=1)
+        first, second = (io.BytesIO() for _ in range(2))
+        Image.new("RGB", (64, 64), "red").save(first, "PNG")
+        Image.new("RGB", (64, 64), "blue").save(second, "PNG")
+        references.keep(author, first.getvalue())
+        ReferencePicture.objects.update(byte_size=MIB // 4)
+        ask(author)
+        with pytest.raises(StorageFull):
+            references.keep(author, second.getvalue())
+        (kept,) = ReferencePicture.objects.all()
+        _folders, files = draft_storage().listdir("references")
+        assert files == [kept.file.name.removeprefix("references/")]
+        assert references.keep(author, first.getvalue()) == kept  # it is there already
 
     def test_everybody_has_an_account_to_wait_at_though_nothing_costs_points(
         self, author: User, model: GenerationModel

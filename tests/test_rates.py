@@ -46,12 +46,12 @@ def ask(user: User, **fields: Any) -> GenerationTask:
 
 
 def taken(valkey: redis.Redis, user: User) -> int:
-    return int(valkey.zcard(f"ai-images:rate:{user.pk}"))
+    return int(valkey.zcard(f"ai-images:rate:requests:{user.pk}"))
 
 
 def age(valkey: redis.Redis, user: User, seconds: float) -> None:
     """As if so many seconds had passed since each request."""
-    key = f"ai-images:rate:{user.pk}"
+    key = f"ai-images:rate:requests:{user.pk}"
     for member, score in valkey.zrange(key, 0, -1, withscores=True):
         valkey.zadd(key, {member: score - 1000 * seconds})
     for task in GenerationTask.objects.filter(user=user):
@@ -137,7 +137,7 @@ def test_a_group_may_ask_more_often_or_as_often_as_it_likes(author: User, valkey
 
 def test_nothing_is_left_in_redis_after_the_minute(author: User, valkey: redis.Redis) -> None:
     ask(author)
-    assert 0 < valkey.pttl(f"ai-images:rate:{author.pk}") <= 60_000
+    assert 0 < valkey.pttl(f"ai-images:rate:requests:{author.pk}") <= 60_000
 
 
 def test_the_api_says_when_to_come_back(author: User) -> None:

@@ -19,7 +19,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from filer.settings import FILER_IMAGE_MODEL
 
-from cms_ai_images.exceptions import DraftGone, InvalidRequest, ReferenceGone, ReferenceInUse, ReferenceNotFound
+from cms_ai_images import credits, limits
+from cms_ai_images.exceptions import (
+    DraftGone,
+    InvalidRequest,
+    ReferenceGone,
+    ReferenceInUse,
+    ReferenceNotFound,
+    StorageFull,
+)
 from cms_ai_images.library import drafts, files
 from cms_ai_images.models import GeneratedImage, ReferencePicture
 from cms_ai_images.models.references import reference_key
@@ -32,7 +40,7 @@ def gather(user: Any, references: Sequence[Reference]) -> list[ReferencePicture]
     """The pictures that a request names, in order, each kept for this user. Fetches, cleans and stores what is new.
 
     Raises `ReferenceNotFound` for what is not there or not this user's to read, what `safety.upload` and
-    `safety.remote` refuse, or `StorageUnavailable`.
+    `safety.remote` refuse, `StorageFull` or `StorageUnavailable`.
     """
     try:
         return [_TAKERS[ReferenceKind(reference.kind)](user, reference.value) for reference in references]
@@ -44,7 +52,8 @@ def gather(user: Any, references: Sequence[Reference]) -> list[ReferencePicture]
 def keep(user: Any, data: bytes) -> ReferencePicture:
     """Clean a file and keep it; the same row when this user brings the same picture again.
 
-    The bytes come before the row. Killed in between, they fall to `sweep`.
+    The bytes come before the row. Killed in between, they fall to `sweep`. Raises `StorageFull` where the author has
+    no room for it.
     """
     picture = upload.clean(data)
     same = ReferencePicture.objects.filter(user=user, sha256=picture.sha256)
@@ -56,9 +65,16 @@ def keep(user: Any, data: bytes) -> ReferencePicture:
     )
     key = reference.file.name = reference_key(reference, "")
     drafts.write(key, picture.data)
+    allowed = limits.of(user)
     try:
         with transaction.atomic():
+            if allowed.storage_mib is not None:
+                credits.lock(user)
+                limits.check_storage(user, reference.byte_size, allowed)
             reference.save()
+    except StorageFull:
+        files.remove(draft_storage(), key)
+        raise
     except IntegrityError:  # somebody brought it twice at the same moment
         files.remove(draft_storage(), key)
         return same.get()

@@ -46,7 +46,9 @@ class GroupLimits(models.Model):
         lowest=1,
         highest=MAX_TASK_SECONDS,
     )
-    storage_mib = _limit(_("storage"), _("Of one person's drafts, in MiB. The media library does not count."))
+    storage_mib = _limit(
+        _("storage"), _("MiB of one person's drafts and reference pictures. The library does not count.")
+    )
     operations = models.JSONField(
         _("operations"),
         default=list,
