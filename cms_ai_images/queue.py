@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import django_rq
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -95,8 +96,7 @@ def eta(task: GenerationTask, position: int | None, step: Progress | None) -> in
     """
     if position is not None:
         pace = progress.read_pace(task.pool)
-        workers = Worker.objects.alive().filter(pool=task.pool).count()
-        return None if pace is None else round(position * pace / max(1, workers))
+        return None if pace is None else round(position * pace / max(1, _place(task)[1] or 0))
     if step is None or task.started_at is None or not step.step:
         return None
     elapsed = (timezone.now() - task.started_at).total_seconds()
@@ -111,10 +111,38 @@ def position(task: GenerationTask) -> int | None:
     """
     if task.status != Status.QUEUED:
         return None
-    waiting = GenerationTask.objects.filter(status=Status.QUEUED, pool=task.pool)
-    higher = count(waiting.filter(priority__gt=task.priority))
-    same = count(waiting.filter(priority=task.priority, available_at__lte=task.available_at).exclude(pk=task.pk))
-    return min(higher + same, COUNTED) + 1
+    ahead = _place(task)[0]
+    return None if ahead is None else min(ahead, COUNTED) + 1
+
+
+def with_places(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
+    """The tasks with what `position` and `eta` tell of those that wait, so that neither needs a query of its own."""
+    waiting = GenerationTask.objects.filter(status=Status.QUEUED, pool=OuterRef("pool"))
+    higher = waiting.filter(priority__gt=OuterRef("priority"))
+    same = waiting.filter(priority=OuterRef("priority"), available_at__lte=OuterRef("available_at"))
+    workers = Worker.objects.alive().filter(pool=OuterRef("pool"))
+    is_waiting = Q(status=Status.QUEUED)
+    return tasks.annotate(
+        ahead=Case(When(is_waiting, then=_Counted(higher) + _Counted(same.exclude(pk=OuterRef("pk"))))),
+        living_workers=Case(When(is_waiting, then=_Counted(workers))),
+    )
+
+
+class _Counted(Subquery):
+    """How many rows there are, as far as they are counted. The database only looks where the row waits."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+    def __init__(self, rows: QuerySet[Any]) -> None:
+        super().__init__(rows.order_by().values("pk")[:COUNTED])
+
+
+def _place(task: GenerationTask) -> tuple[int | None, int | None]:
+    """How many come before it, and how many workers share them."""
+    if not hasattr(task, "ahead"):
+        task = with_places(GenerationTask.objects.filter(pk=task.pk)).get()
+    return task.ahead, task.living_workers  # type: ignore[attr-defined]
 
 
 def count(waiting: QuerySet[GenerationTask]) -> int:

@@ -30,8 +30,9 @@ from redis.exceptions import RedisError
 
 from cms_ai_images import conf, health, progress, services
 from cms_ai_images.api.authentication import check_scope, identify
+from cms_ai_images.api.display import task_for_display
 from cms_ai_images.api.problems import problem_response
-from cms_ai_images.api.serializers import task_json, tasks_for_display
+from cms_ai_images.api.serializers import task_json
 from cms_ai_images.connections import get_async_redis
 from cms_ai_images.exceptions import AIImagesError, NotFound
 from cms_ai_images.models.tokens import Scope
@@ -165,7 +166,7 @@ def snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
     """All that is told of the task."""
     with no_connection_kept():
         services.check_permission(request.user)
-        task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
+        task = task_for_display(uuid=uuid, user=request.user.pk)
         if task is None:
             raise NotFound
         with override(language):

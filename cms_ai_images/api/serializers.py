@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -117,12 +116,6 @@ class PictureDetailsSerializer(serializers.Serializer):
         """The frozen value that the service takes."""
         point = self.validated_data["focal_point"]
         return PictureDetails(**{**self.validated_data, "focal_point": (point[0], point[1]) if point else None})
-
-
-def tasks_for_display() -> QuerySet[GenerationTask]:
-    """Tasks with all that `task_json` reads: two queries, however many tasks there are."""
-    with_names = GenerationTask.objects.select_related("model", "preset_version__preset", "origin_type", "user")
-    return with_names.prefetch_related("images__filer_image")
 
 
 def task_json(task: GenerationTask, *, viewer: Any = None) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from cms_ai_images import progress, services
 from cms_ai_images.api.authentication import check_scope
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.desk import still_open
+from cms_ai_images.api.display import task_for_display, tasks_for_display
 from cms_ai_images.api.documentation import answer_header, documented
 from cms_ai_images.api.filters import TaskFilterSerializer, filtered
 from cms_ai_images.api.paging import NewestFirst
-from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_for_display
+from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json
 from cms_ai_images.api.shapes import TaskListSerializer, TaskSerializer
 from cms_ai_images.api.waiting import WaitSerializer, asked_to_wait, held
 from cms_ai_images.exceptions import InvalidRequest, NotFound
@@ -36,7 +37,7 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 def own_task(request: Request, uuid: UUID) -> GenerationTask:
     """The caller's task, or `NotFound`."""
-    task = tasks_for_display().filter(uuid=uuid, user=request.user.pk).first()
+    task = task_for_display(uuid=uuid, user=request.user.pk)
     if task is None:
         raise NotFound
     return task
@@ -86,7 +87,7 @@ class TaskListView(AIImagesView):
         if asked.auto_accept:
             check_scope(request.auth, Scope.LIBRARY)
         task, is_repeated = _requested(request, asked)
-        data = task_json(tasks_for_display().get(pk=task.pk))
+        data = task_json(own_task(request, task.uuid))
         headers = {"Location": data["url"], **({REPLAYED_HEADER: "true"} if is_repeated else {})}
         return _answer(request, task, data, seconds, status=status.HTTP_202_ACCEPTED, headers=headers)
 
