@@ -30,7 +30,9 @@ def of(user: Any) -> Limits:
     rows = list(GroupLimits.objects.filter(group__user=user).order_by().values(*NUMBERS, "operations"))
     site = conf.get("LIMITS")
     opinions = {name: [row[name] for row in rows if row[name] is not None] for name in NUMBERS}
-    numbers = {name: _most_generous(opinions[name]) if opinions[name] else site[name] for name in NUMBERS}
+    numbers: dict[str, Any] = {
+        name: _most_generous(opinions[name]) if opinions[name] else site[name] for name in NUMBERS
+    }
     operations = {operation for row in rows for operation in row["operations"]}
     return Limits(**numbers, operations=tuple(sorted(operations)) or None)
 

@@ -104,7 +104,7 @@ def retry(user: Any, task: GenerationTask) -> GenerationTask:
     if task.user_id != user.pk:
         return repeat(task, by=user)  # an operator's help is nobody's request
     allowed = limits.of(user)
-    if not allowed.allows(task.operation) or not models_for(user).filter(pk=task.model_id).exists():
+    if not allowed.allows(task.operation) or task.model not in models_for(user):
         raise ModelNotAvailable  # it was once
     with rates.counted(user, allowed.requests_per_minute) as place, transaction.atomic():
         credits.lock(user)
@@ -180,7 +180,7 @@ def put_away(user: Any, task: GenerationTask) -> None:
 
 
 def delete(user: Any, task: GenerationTask) -> None:
-    """Take a task out of its author's history, with its drafts. Files of the library, ledger and audit trail outlive it.
+    """Take a task out of its author's history, with its drafts. Library files, ledger and audit trail outlive it.
 
     A waiting task is cancelled, so its points come back. Raises `StateConflict` while it runs: cancel it first.
     """
