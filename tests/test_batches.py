@@ -74,7 +74,7 @@ class ClumsyBackend(DummyBackend):
 
 @pytest.fixture(autouse=True)
 def choosy(settings):
-    settings.CMS_AI_IMAGES = {"BACKENDS": {"choosy": "tests.test_batches.ChoosyBackend"}}
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "BACKENDS": {"choosy": "tests.test_batches.ChoosyBackend"}}
 
 
 def ask(user, prompt: str = "an apple", **fields) -> GenerationTask:
@@ -201,7 +201,7 @@ class TestDrawing:
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 4
 
     def test_one_that_fails_fails_alone(self, author, model, runtime, settings):
-        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 1}
         model.options = {"max_batch": 4, "fail_prompt": "poison"}
         model.save()
         good = [make_task(author, model) for _ in range(3)]
@@ -213,7 +213,11 @@ class TestDrawing:
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
 
     def test_one_that_fails_with_an_error_of_a_library_fails_alone_too(self, author, model, runtime, settings):
-        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1, "BACKENDS": {"dummy": f"{__name__}.ClumsyBackend"}}
+        settings.CMS_AI_IMAGES = {
+            **settings.CMS_AI_IMAGES,
+            "MAX_FAILURES": 1,
+            "BACKENDS": {"dummy": f"{__name__}.ClumsyBackend"},
+        }
         good = [make_task(author, model) for _ in range(3)]
         bad = make_task(author, model, prompt="a poisoned apple")
         carry_out(runtime, claim(runtime, str(good[0].uuid)))
@@ -223,7 +227,7 @@ class TestDrawing:
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 3
 
     def test_a_companion_that_failed_for_good_is_not_repeated_by_its_own_bell(self, author, model, settings):
-        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 1, "USER_CONCURRENCY": 5}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 1, "USER_CONCURRENCY": 5}
         model.options = {"max_batch": 4, "fail_prompt": "poison"}
         model.save()
         ask(author, "a pear")
@@ -329,7 +333,7 @@ class TestLostDevices:
         task.refresh_from_db()
 
     def test_cost_no_attempt(self, author, settings):
-        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 2, "MAX_DEVICE_LOSSES": 4}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 2, "MAX_DEVICE_LOSSES": 4}
         task = make_task(author)
         for _ in range(3):
             self.end(task, DeviceLost())
@@ -338,7 +342,7 @@ class TestLostDevices:
         assert task.available_at > timezone.now() + timedelta(seconds=50)  # the pauses grow with both
 
     def test_end_at_last(self, author, settings):
-        settings.CMS_AI_IMAGES = {"MAX_DEVICE_LOSSES": 3}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_DEVICE_LOSSES": 3}
         task = make_task(author)
         for _ in range(3):
             self.end(task, DeviceLost())
@@ -374,7 +378,7 @@ class TestLanding:
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 2
 
     def test_each_has_its_own_time_however_many_wait(self, author, model, runtime, settings, monkeypatch):
-        settings.CMS_AI_IMAGES = {"LANDING_TIMEOUT_SECONDS": 1}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_TIMEOUT_SECONDS": 1}
         land = landing.land
         monkeypatch.setattr(
             "cms_ai_images.worker.lander.land", lambda *args, **kwargs: (time.sleep(0.4), land(*args, **kwargs))
@@ -387,7 +391,7 @@ class TestLanding:
 
     def test_everybody_has_time_before_the_first_is_handed_over(self, author, model, settings, monkeypatch):
         """Handing over waits while the backlog is full: who was not given time yet could lose the lease."""
-        settings.CMS_AI_IMAGES = {"LANDING_BACKLOG": 1}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_BACKLOG": 1}
         model.options = {"max_batch": 8, "memory": 4}
         model.save()
         tasks = [make_task(author, model) for _ in range(8)]
@@ -451,7 +455,7 @@ class TestLanding:
     @pytest.mark.local_files
     def test_a_storage_is_not_waited_for_beyond_the_deadline(self, author, model, runtime, settings):
         """A worker that slept between two tries was taken for one that hangs, and ended."""
-        settings.CMS_AI_IMAGES = {"LANDING_TIMEOUT_SECONDS": 2, "LEASE_SECONDS": 1}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_TIMEOUT_SECONDS": 2, "LEASE_SECONDS": 1}
         task = make_task(author, model)
         block_folder_of(task)
         carry_out(runtime, claim(runtime, str(task.uuid)))
@@ -465,7 +469,7 @@ class TestLanding:
     def test_what_nobody_expected_ends_the_attempt_at_once(
         self, author, model, runtime, settings, monkeypatch, trouble
     ):
-        settings.CMS_AI_IMAGES = {"MAX_FAILURES": 2}
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 2}
 
         def fail(*args):
             raise trouble
