@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -30,7 +31,7 @@ class Receiver:
         self.messages: list[Message] = []
         self.status = 204
         self.location = ""
-        self.arrived = threading.Semaphore(0)
+        self._arrived: queue.Queue[Message] = queue.Queue()
         self.go_on = threading.Event()
         self.go_on.set()
         receiver = self
@@ -38,8 +39,9 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.messages.append(Message(headers=dict(self.headers), body=body))
-                receiver.arrived.release()
+                message = Message(headers=dict(self.headers), body=body)
+                receiver.messages.append(message)
+                receiver._arrived.put(message)
                 receiver.go_on.wait(30)
                 self.send_response(receiver.status)
                 if receiver.location:
@@ -67,8 +69,10 @@ class Receiver:
 
     def wait(self, seconds: float = 20) -> Message:
         """The next message, when it is there."""
-        assert self.arrived.acquire(timeout=seconds), "no message came"
-        return self.messages[-1]
+        try:
+            return self._arrived.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError("no message came") from None
 
     def __enter__(self) -> Receiver:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

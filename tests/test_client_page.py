@@ -59,21 +59,26 @@ class Program:
         self.folder = folder
 
     def start(self, *command: str, name: str, **replaced: str) -> subprocess.CompletedProcess[str]:
-        """Run it with a token; `replaced` is changed in it, to see what it does then."""
+        """Run it to its end; `replaced` is changed in it, to see what it does then."""
+        process = self.popen(*command, name=name, **replaced)
+        output, errors = process.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    def popen(self, *command: str, name: str, **replaced: str) -> subprocess.Popen[str]:
+        """Start it, with a token."""
         code = example(name).replace("https://cms.example.org", self.site.url)
         for old, new in replaced.items():
             assert old in code, old
             code = code.replace(old, new)
-        path = self.folder / f"{name}.mjs" if name == "javascript" else self.folder / name
+        path = self.folder / (f"{name}.mjs" if name == "javascript" else name)
         path.write_text(code)
-        return subprocess.run(
+        return subprocess.Popen(
             [*command, str(path)],
             cwd=self.folder,
             env={**os.environ, "AI_IMAGES_TOKEN": self.site.token()},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=SECONDS,
-            check=False,
         )
 
     def pictures(self) -> list[tuple[str, str]]:
@@ -138,27 +143,11 @@ def test_a_client_waits_for_a_site_that_is_restarted(program: Program, name: str
     site = program.site
     site.stop_web()
     try:
-        code = example(name)
-        assert code
-        with pytest.MonkeyPatch.context():
-            process = subprocess.Popen(
-                [*COMMANDS[name], str(_write(program, name))],
-                cwd=program.folder,
-                env={**os.environ, "AI_IMAGES_TOKEN": site.token()},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        process = program.popen(*COMMANDS[name], name=name)
     finally:
         site.start_web()
     out, errors = process.communicate(timeout=SECONDS)
     assert (process.returncode, "succeeded" in out) == (0, True), errors
-
-
-def _write(program: Program, name: str) -> Path:
-    path = program.folder / (f"{name}.mjs" if name == "javascript" else name)
-    path.write_text(example(name).replace("https://cms.example.org", program.site.url))
-    return path
 
 
 def test_the_clients_of_another_api(program: Program) -> None:
@@ -168,7 +157,6 @@ def test_the_clients_of_another_api(program: Program) -> None:
 
 
 def test_a_webhook_is_believed_once_it_is_checked(site: LiveSite, monkeypatch: Any, capsys: Any) -> None:
-    site.receiver.messages.clear()
     task = site.python(
         "from django.contrib.auth.models import User\n"
         "from cms_ai_images import services\n"
@@ -176,9 +164,8 @@ def test_a_webhook_is_believed_once_it_is_checked(site: LiveSite, monkeypatch: A
         "editor = User.objects.get(username='editor')\n"
         "print(json.dumps(str(services.request_generation(editor, GenerationRequest(prompt='a fox')).uuid)))"
     )
-    while not any(task.encode() in message.body for message in site.receiver.messages):
-        site.receiver.wait(SECONDS)
-    message = next(message for message in site.receiver.messages if task.encode() in message.body)
+    while task.encode() not in (message := site.receiver.wait(SECONDS)).body:
+        pass  # those of the other tests
     monkeypatch.setenv("AI_IMAGES_WEBHOOK_SECRET", SECRET)
     receiver: dict[str, Any] = {}
     exec(example("webhook"), receiver)  # noqa: S102
@@ -221,7 +208,7 @@ class TestInABrowser:
 
     def test_with_the_session(self, page: Any) -> None:
         page.evaluate(f"async () => {{ {example('page')} }}")
-        page.wait_for_function("document.querySelector('body > img').naturalWidth > 0")
+        assert page.locator("body > img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
 def test_every_input_and_code_of_the_other_api_is_told() -> None:
