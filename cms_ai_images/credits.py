@@ -110,22 +110,24 @@ def summary(user: Any) -> dict[str, Any]:
     if not conf.get("CREDITS"):
         return {"enabled": False, "balance": None, "low": False, "own": None, "groups": []}
     account = CreditAccount.objects.filter(user=user).first() or CreditAccount(user=user)
-    own = _account_json(account, _monthly_points(account))
-    groups = [{"name": str(account), **_account_json(account, account.allowance or 0)} for account in _shared(user)]
+    own = _account_json(account)
+    groups = [{"name": str(account), **_account_json(account)} for account in _shared(user)]
     most = max(each["balance"] for each in (own, *groups))
     return {"enabled": True, "balance": most, "low": most < conf.get("LOW_BALANCE"), "own": own, "groups": groups}
 
 
-def _account_json(account: CreditAccount, monthly: int) -> dict[str, int]:
-    return {"balance": account.balance + _missing(account, monthly), "monthly": monthly}
+def _account_json(account: CreditAccount) -> dict[str, int]:
+    monthly = _monthly_points(account)
+    missing = 0 if _is_filled(account) else max(0, monthly - account.balance)
+    return {"balance": account.balance + missing, "monthly": monthly}
 
 
 def _payers(user: Any, own: CreditAccount) -> Iterator[CreditAccount]:
     """The accounts that may pay, locked and filled for this month: a group's is not touched unless it is needed."""
-    _fill(own, _monthly_points(own))
+    _fill(own)
     yield own
     for account in _shared(user).select_for_update(of=("self",)):
-        _fill(account, account.allowance or 0)
+        _fill(account)
         yield account
 
 
@@ -139,25 +141,26 @@ def _shared(user: Any) -> QuerySet[CreditAccount]:
 
 
 def _monthly_points(account: CreditAccount) -> int:
-    """The allowance of somebody's own account: its own, else the most of their groups', else the site's."""
-    if account.allowance is not None:
-        return account.allowance
+    """An account's allowance: its own, else, of somebody's own account, the most of their groups', else the site's."""
+    if account.allowance is not None or account.group_id:
+        return account.allowance or 0
     most = GroupLimits.objects.filter(group__user=account.user).aggregate(most=Max("monthly_points"))["most"]
     return int(conf.get("MONTHLY_POINTS") if most is None else most)
 
 
-def _missing(account: CreditAccount, monthly: int) -> int:
-    """What this month's first use adds. Points that were left fill the allowance; they do not pile up."""
-    is_filled = account.filled_for is not None and account.filled_for >= _this_month()
-    return 0 if is_filled else max(0, monthly - account.balance)
+def _is_filled(account: CreditAccount) -> bool:
+    """Whether this month has had its first use."""
+    return account.filled_for is not None and account.filled_for >= _this_month()
 
 
-def _fill(account: CreditAccount, monthly: int) -> None:
-    """Once a month. An allowance that comes in the middle of one counts from then on."""
-    month = _this_month()
-    if not monthly or (account.filled_for is not None and account.filled_for >= month):
+def _fill(account: CreditAccount) -> None:
+    """Add what is missing from the month's allowance, once. What was left over fills it, too: it does not pile up.
+
+    An allowance that comes in the middle of a month counts from then on.
+    """
+    if _is_filled(account) or not (monthly := _monthly_points(account)):
         return
-    amount = _missing(account, monthly)
+    month, amount = _this_month(), max(0, monthly - account.balance)
     CreditAccount.objects.filter(pk=account.pk).update(balance=F("balance") + amount, filled_for=month)
     account.balance += amount
     if amount:
