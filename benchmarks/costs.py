@@ -121,7 +121,12 @@ def count_queries(function: Callable[..., object], *arguments: Any) -> int:
     """SQL statements of one call, those that begin and end transactions left out."""
     with CaptureQueriesContext(connection) as captured:
         function(*arguments)
-    return sum(not query["sql"].startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")) for query in captured)
+    return sum(is_statement(query["sql"]) for query in captured)
+
+
+def is_statement(sql: str) -> bool:
+    """Whether this does more than begin or end a transaction."""
+    return not sql.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE"))
 
 
 def median_seconds(function: Callable[[Any], object], arguments: Sequence[Any]) -> float:

@@ -20,7 +20,7 @@ from project.settings import *  # noqa: F403
 from project.settings import DATABASES, REDIS_URL, STORAGES, VAR
 
 SECRET_KEY = "benchmarks"  # noqa: S105 - nobody logs in here
-ALLOWED_HOSTS: list[str] = []
+ALLOWED_HOSTS = ["127.0.0.1"]
 
 if "AI_IMAGES_BENCH_DATABASE" in os.environ:
     DATABASES["default"] = json.loads(os.environ["AI_IMAGES_BENCH_DATABASE"])

@@ -20,6 +20,7 @@ MARKS = {
     "claim_cost": 1.5,
     "cancel_latency": 1,
     "recovery_seconds": 15.0,
+    "api_latency": 1.5,
 }
 DETAILS = {
     "queue_efficiency": {"rounds", "picture_seconds", "pictures_in_a_round"},
@@ -31,6 +32,11 @@ DETAILS = {
     "submit_cost": {"queued_0", "queued_0_with_seed", "queued_200", "queued_200_with_seed", "database"},
     "cancel_latency": {"samples", "median_seconds", "step_seconds"},
     "recovery_seconds": {"samples", "median"},
+    "api_latency": {
+        *("growth", "requests_per_second"),
+        *(f"{kind}_{rows}" for kind in ("submit", "show", "list") for rows in (60, 600)),
+    },
+    "event_streams": {"rounds", "streams", "kib_per_stream", "database_connections", "percent_of_a_core"},
 }
 
 
@@ -55,6 +61,11 @@ def test_all_of_them_run_and_print_one_json_object():
     for kind in ("alone", "four_together"):  # the one figure that is the same on every machine
         assert claims[f"{kind}_20"]["queries"] == claims[f"{kind}_200"]["queries"]
     assert report["benchmarks"]["queue_efficiency"]["value"] > 0
+    answers = report["benchmarks"]["api_latency"]
+    for kind, most in (("submit", 12), ("show", 1), ("list", 3)):
+        few, many = (answers[f"{kind}_{rows}"]["queries_after_authentication"] for rows in (60, 600))
+        assert 1 <= few == many <= most
+    assert report["benchmarks"]["event_streams"]["database_connections"]["middle"] == 0
 
 
 @pytest.mark.parametrize(
