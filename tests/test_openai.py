@@ -258,7 +258,9 @@ def test_a_body_that_is_no_request(living: None, author: User, client: Client, b
 
 def test_a_body_that_is_too_large(living: None, author: User, client: Client) -> None:
     response = post(client, {"prompt": "a" * 3_000_000}, bearer(author))
-    assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (413, "request_too_large")
+    assert error["message"] == "This request is longer than 2621440 bytes."
 
 
 def test_a_session_is_no_key(living: None, author: User) -> None:

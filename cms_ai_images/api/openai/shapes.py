@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
@@ -77,7 +78,7 @@ def read(request: HttpRequest, user: Any) -> Wish:
     try:
         data = json.loads(request.body)
     except RequestDataTooBig as error:
-        raise RequestTooLarge from error
+        raise RequestTooLarge(limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE) from error
     except (ValueError, RecursionError) as error:
         raise InvalidRequest from error
     if not isinstance(data, dict):
