@@ -55,7 +55,10 @@ def api_latency(site: Site) -> Result:
             fill(model, rows, [author.pk for author, _token in callers])
             for name, requests in kinds_of_requests(model, callers, seconds * RATE).items():
                 load(port, requests[: 2 * AUTHORS])  # warms up, and notes once a minute that the tokens are used
-                figures[f"{name}_{rows}"] = figure = {**load(port, requests), **queries(*requests[0])}
+                used = processor_seconds(site)
+                answers = load(port, requests)
+                cost = {"cpu_ms": 1000 * (processor_seconds(site) - used) / len(requests)}
+                figures[f"{name}_{rows}"] = figure = {**answers, **cost, **queries(*requests[0])}
                 say(f"  {name}, {rows} rows: {figure}")
             empty()
     growth = {
@@ -174,6 +177,12 @@ def load(port: int, requests: list[list[Any]]) -> dict[str, float]:
         raise RuntimeError(f"{len(failed)} of {len(results)} requests failed: {sorted(set(failed))}")
     seconds = [each for each, _status in results]
     return {"p50_ms": 1000 * median(seconds), "p95_ms": 1000 * statistics.quantiles(seconds, n=20)[-1]}
+
+
+def processor_seconds(site: Site) -> float:
+    """What the site's process has used so far."""
+    times = psutil.Process(site.processes.running["site"].pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def queries(method: str, path: str, token: str, body: Any) -> dict[str, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
 import pytest
+from django.db import connection
 from PIL import Image
 
 from cms_ai_images import services
 from cms_ai_images.backends.dummy import paint
 from cms_ai_images.library import references
 from cms_ai_images.models import GenerationModel, GenerationTask, ReferencePicture
+from cms_ai_images.models.references import REFERENCES
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Reference, Status
 from cms_ai_images.worker.claiming import claim
@@ -31,11 +34,23 @@ def model() -> GenerationModel:
     return make_model(operations=["text_to_image", "image_to_image"], options={"max_batch": 4})
 
 
-def brought(user: Any, color: tuple[int, int, int]) -> ReferencePicture:
-    """A picture of one colour."""
+def picture_of(color: tuple[int, int, int]) -> bytes:
+    """A PNG of one colour."""
     buffer = BytesIO()
     Image.new("RGB", (200, 100), color).save(buffer, "PNG")
-    return references.keep(user, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def brought(user: Any, color: tuple[int, int, int]) -> ReferencePicture:
+    """The same, kept for somebody."""
+    return references.keep(user, picture_of(color))
+
+
+def files_of_references() -> set[str]:
+    """What lies there, also of other tests."""
+    if not draft_storage().exists(REFERENCES):
+        return set()
+    return {f"{REFERENCES}/{name}" for name in draft_storage().listdir(REFERENCES)[1]}
 
 
 def ask(user: Any, reference: ReferencePicture, **fields: Any) -> GenerationTask:
@@ -90,3 +105,19 @@ def test_repeated_task_finds_its_picture_again(author, model):
     serve("images", burst=True)
     task.refresh_from_db()
     assert task.status == Status.SUCCEEDED
+
+
+def test_same_picture_brought_many_times_at_once_is_kept_once(author):
+    data = picture_of(TEAL)
+    others = files_of_references()
+
+    def bring(_: int) -> int:
+        try:
+            return references.keep(author, data).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        keys = set(threads.map(bring, range(16)))
+    assert keys == {ReferencePicture.objects.get().pk}
+    assert files_of_references() - others == {ReferencePicture.objects.get().file.name}
