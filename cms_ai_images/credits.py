@@ -110,8 +110,8 @@ def summary(user: Any) -> dict[str, Any]:
     if not conf.get("CREDITS"):
         return {"enabled": False, "balance": None, "low": False, "own": None, "groups": []}
     account = CreditAccount.objects.filter(user=user).first() or CreditAccount(user=user)
-    own = _account_json(account)
-    groups = [{"name": str(account), **_account_json(account)} for account in _shared(user)]
+    own: dict[str, Any] = _account_json(account)
+    groups: list[dict[str, Any]] = [{"name": str(account), **_account_json(account)} for account in _shared(user)]
     most = max(each["balance"] for each in (own, *groups))
     return {"enabled": True, "balance": most, "low": most < conf.get("LOW_BALANCE"), "own": own, "groups": groups}
 

@@ -60,7 +60,7 @@ LABELS = {
     "model": _("The model"),
 }
 """Parameters as people call them, at the beginning of a sentence."""
-NO_LIMITS = Limits(**{field.name: None for field in dataclasses.fields(Limits)})
+NO_LIMITS = Limits()
 """Nobody's limits: what a model can do at all."""
 PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""

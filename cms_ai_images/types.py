@@ -6,6 +6,7 @@ Nothing here touches the database, Redis or a GPU, so every other module may imp
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -214,15 +215,15 @@ class Limits:
     tasks of a pool; `storage_mib` is for drafts, and `operations` are what may be asked for at all.
     """
 
-    requests_per_minute: int | None
-    active_tasks: int | None
-    images_per_request: int | None
-    pixels: int | None
-    steps: int | None
-    prompt_length: int | None
-    queue_length: int | None
-    task_seconds: float
-    storage_mib: int | None
+    requests_per_minute: int | None = None
+    active_tasks: int | None = None
+    images_per_request: int | None = None
+    pixels: int | None = None
+    steps: int | None = None
+    prompt_length: int | None = None
+    queue_length: int | None = None
+    task_seconds: float = math.inf
+    storage_mib: int | None = None
     operations: tuple[str, ...] | None = None
 
     def allows(self, operation: str) -> bool:
