@@ -78,7 +78,7 @@ class GenerationRequestSerializer(serializers.Serializer):
     strength = serializers.FloatField(
         allow_null=True, default=None, help_text="From 0 to 1: how far the picture may leave the one it starts from."
     )
-    references = ReferenceSerializer(many=True, default=list, max_length=MAX_REFERENCES)
+    references = ReferenceSerializer(many=True, default=list, max_length=MAX_REFERENCES)  # type: ignore[call-arg]
     quality = serializers.CharField(default=STANDARD)
     seed = serializers.IntegerField(allow_null=True, default=None)
     num_images = serializers.IntegerField(default=1)
