@@ -16,7 +16,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static" / "cms_ai_images"
 ENTRY = "place"
-STYLES = ("dialog", "dialog-fields", "dialog-choices", "dialog-pictures", "dialog-review", "dialog-history")
+PARTS = ("fields", "choices", "pictures", "viewer", "review", "history")
+STYLES = ("dialog", *(f"dialog-{part}" for part in PARTS))
 
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)

@@ -334,3 +334,20 @@ def test_a_server_that_is_away_keeps_the_text(page: Page) -> None:
     page.unroute("**/api/v1/tasks/")
     dialog.action("Generate").click()
     dialog.wait_for_pictures()
+
+
+def test_to_cancel_what_has_just_got_ready_is_no_error(page: Page) -> None:
+    page.route("**/events/", lambda route: route.abort())
+    page.route("**/?previews=1", lambda route: route.abort())  # the dialog hears nothing of the end
+    dialog = Dialog(page).open()
+    with page.expect_response(
+        lambda response: response.request.method == "POST" and "/tasks/" in response.url
+    ) as asked:
+        dialog.generate(count=1)
+    url = asked.value.json()["url"]
+    page.wait_for_function("async (url) => (await (await fetch(url)).json()).status === 'succeeded'", arg=url)
+    page.unroute("**/?previews=1")
+    page.wait_for_timeout(600)  # a double click cancels nothing
+    dialog.action("Cancel").click()
+    expect(dialog.pictures).to_have_count(1)
+    expect(dialog.alert).to_be_empty()

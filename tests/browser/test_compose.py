@@ -351,7 +351,7 @@ def test_the_price_and_the_balance_are_told_before_asking(page: Page) -> None:
     expect(dialog.root.get_by_text("30 of your 70 points")).to_be_visible()
     dialog.form.get_by_role("radio", name="4", exact=True).check()
     expect(
-        dialog.root.get_by_text("4 × 30 = 120 of your 70 points Not enough: ask for fewer pictures.")
+        dialog.root.get_by_text("4 × 30 = 120 of your 70 points. Not enough: ask for fewer pictures.")
     ).to_be_visible()
     assert violations(page) == []
 

@@ -18,10 +18,12 @@ from .site import Site
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """The example site with credits on; a picture of the quick model costs 30 points."""
-    site = Site(AI_IMAGES_SITE_SETTINGS=json.dumps({"CREDITS": True}))
+    site = Site(AI_IMAGES_SITE_SETTINGS=json.dumps({"CREDITS": True, "LOW_BALANCE": 50}))
     try:
         site.start()
-        site.execute("UPDATE cms_ai_images_generationmodel SET prices = ?", json.dumps({"text_to_image": {"standard": 30}}))
+        site.execute(
+            "UPDATE cms_ai_images_generationmodel SET prices = ?", json.dumps({"text_to_image": {"standard": 30}})
+        )
         yield site
     finally:
         site.stop()
@@ -50,16 +52,16 @@ def give(site: Site, points: int) -> None:
 
 def test_the_price_is_told_and_taken(page: Page) -> None:
     dialog = Dialog(page).open()
-    expect(dialog.root.get_by_text("2 × 30 = 60 of your 70 points")).to_be_visible()
+    expect(dialog.root.get_by_text("2 × 30 = 60 of your 70 points", exact=True)).to_be_visible()
     dialog.generate(count=2)
-    expect(dialog.root.get_by_text("2 × 30 = 60 of your 10 points Not enough")).to_be_visible()
+    expect(dialog.root.get_by_text("2 × 30 = 60 of your 10 points. Not enough")).to_be_visible()
     dialog.wait_for_pictures()
 
 
 def test_what_cannot_be_paid_is_refused_and_the_description_kept(site: Site, page: Page) -> None:
     count = site.count_tasks()
     dialog = Dialog(page).open().generate(count=4)
-    short = "4 × 30 = 120 of your 70 points Not enough: ask for fewer pictures."
+    short = "4 × 30 = 120 of your 70 points. Not enough: ask for fewer pictures."
     expect(dialog.action("Generate")).to_have_accessible_description(re.compile(re.escape(short)))
     expect(dialog.alert).to_have_text("This would cost 120 points and 70 are left. Ask for fewer pictures.")
     expect(dialog.prompt).to_have_value(PROMPT)
@@ -82,8 +84,15 @@ def test_points_that_were_spent_elsewhere_are_told_with_the_refusal(site: Site, 
     give(site, 20)
     dialog.generate(count=2)
     expect(dialog.alert).to_contain_text("20 are left")
-    expect(dialog.root.get_by_text("60 of your 20 points Not enough")).to_be_visible()
+    expect(dialog.root.get_by_text("60 of your 20 points. Not enough")).to_be_visible()
     expect(dialog.prompt).to_have_value(PROMPT)
+
+
+def test_that_few_are_left_is_said_in_time(site: Site, page: Page) -> None:
+    give(site, 40)
+    dialog = Dialog(page).open()
+    dialog.form.get_by_role("radio", name="1", exact=True).check()
+    expect(dialog.root.get_by_text("30 of your 40 points. Few are left.")).to_be_visible()
 
 
 def test_what_was_not_drawn_costs_nothing(page: Page) -> None:

@@ -127,7 +127,8 @@ def test_waiting_asks_little(page: Page, way: str, most: int) -> None:
     if way != "streams":
         page.route("**/events/", lambda route: route.fulfill(status=204))
     page.clock.install()
-    dialog = Dialog(page).open()
+    dialog = Dialog(page).open().advanced()
+    dialog.form.get_by_label("Steps").fill("100")  # it must not be over before thirty seconds of a busy machine are
     asked = requests_to_the_api(page)
     with page.expect_response("**/events/"):
         dialog.generate(model="Endless model", count=1)

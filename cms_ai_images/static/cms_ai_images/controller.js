@@ -150,7 +150,13 @@ export class Controller {
   }
 
   async #cancel() {
-    this.#course.follow(await this.api.cancel(this.round.task.id));
+    const { id } = this.round.task;
+    try {
+      this.#course.follow(await this.api.cancel(id));
+    } catch (problem) {
+      if (problem.code !== "state_conflict") throw problem;
+      this.#course.follow(await this.api.task(id)); // it was over already, and nobody has told us yet
+    }
   }
 
   #use() {

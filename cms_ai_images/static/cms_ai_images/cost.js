@@ -15,7 +15,7 @@ export class Cost {
     return Boolean(this.#credits?.enabled);
   }
 
-  /** @param {{enabled: boolean, balance: number|null}|undefined} credits - What was known stays where nothing is. */
+  /** @param {{enabled: boolean, balance: number|null, low: boolean}|undefined} credits - What was known stays where nothing is. */
   set credits(credits) {
     if (credits) this.#credits = credits;
   }
@@ -29,7 +29,8 @@ export class Cost {
     const isPriced = this.isCounted && each !== undefined;
     const text = isPriced ? this.#words(each, count) : "";
     const isShort = isPriced && this.#credits.balance !== null && each * count > this.#credits.balance;
-    setText(this.price, isShort ? `${text} ${this.#texts.get("too_dear")}` : text);
+    const warning = isShort ? "too_dear" : isPriced && this.#credits.low ? "low_balance" : null;
+    setText(this.price, warning ? `${text}. ${this.#texts.get(warning)}` : text);
     this.price.classList.toggle("short", isShort);
   }
 

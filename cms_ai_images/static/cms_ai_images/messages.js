@@ -6,7 +6,8 @@ import { make, part } from "./dom.js";
 
 /** Problems that pass without the author doing anything, as `GET health/` calls them. Nobody knows when. */
 const PASSING = new Set(["no_worker", "no_model_configured"]);
-const TOO_MANY = 429;
+/** The one of which it is known when it is over. */
+const TIMED = "rate_limited";
 
 export class Messages {
   #texts;
@@ -52,7 +53,7 @@ export class Messages {
       message.append(" ", link);
     }
     if (PASSING.has(code)) message.append(" ", this.#texts.get("goes_when_over"));
-    if (status === TOO_MANY && problem.retryAfter) {
+    if (code === TIMED && problem.retryAfter) {
       message.append(" ", this.#whenAgain(problem.retryAfter));
       this.#timer = setTimeout(() => this.showAlert(null), problem.retryAfter * 1000);
     }
