@@ -99,6 +99,15 @@ class TestAuthentication:
         client.force_login(author)
         assert client.get(url("task-list"), headers={"Authorization": "Basic eDp5"}).status_code == 200
 
+    def test_sites_that_ask_for_a_login_everywhere_let_programs_in(self, author: User, settings: Any) -> None:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+        task = make_task(author)
+        headers = bearer(author)
+        for path in (url("task-list"), url("task-detail", task.uuid), url("schema"), url("problems")):
+            assert Client().get(path, headers=headers).status_code == 200, path
+        assert Client().get(url("task-events", task.uuid), headers=headers).status_code == 204
+        assert Client().get(url("task-list")).json()["code"] == "not_logged_in"
+
     def test_it_does_not_lend_permissions(self, reader: User) -> None:
         response = Client().get(url("task-list"), headers=bearer(reader))
         assert (response.status_code, response.json()["code"]) == (403, "not_permitted")
