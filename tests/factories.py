@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -80,7 +81,7 @@ def make_task(user: Any = None, model: GenerationModel | None = None, **fields: 
     values: dict[str, Any] = {
         "model_label": model.label,
         "operation": parameters.operation,
-        "request": dataclasses.asdict(request),
+        "request": json.loads(json.dumps(dataclasses.asdict(request))),
         "parameters": parameters.as_dict(),
         "fingerprint": fingerprint(model, parameters),
         "pool": model.pool,

@@ -40,7 +40,7 @@ pages += [get(api + "task-detail", task)]
 for model, model_admin in admin.site._registry.items():
     if model._meta.app_label in ("cms_ai_images", "articles", "filer"):
         base = f"admin:{model._meta.app_label}_{model._meta.model_name}_"
-        pages += [get(base + "changelist"), get(base + "add")]
+        pages += [get(base + "changelist"), *([] if model._meta.proxy else [get(base + "add")])]
 answers = {page: client.get(page).status_code for page in pages}
 request = {"prompt": "a boat", "num_images": 1}
 answers["POST"] = client.post(get(api + "task-list"), request, content_type="application/json").status_code
@@ -56,9 +56,9 @@ def test_a_web_process_never_imports_the_machine_learning_stack(admin: User):
     make_preset()
     make_worker()
     task = make_task(user=admin)
-    done = subprocess.run(
-        [sys.executable, "-c", WEB_PROCESS, str(task.uuid)], env=child_environment(), capture_output=True, text=True
-    )
+    environment = child_environment(AI_IMAGES_TEST_SETTINGS=json.dumps({"CREDITS": True}))
+    process = [sys.executable, "-c", WEB_PROCESS, str(task.uuid)]
+    done = subprocess.run(process, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     # 403: what nobody may add by hand, such as tasks.
