@@ -14,12 +14,12 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -85,6 +85,7 @@ class Snapshot:
 
 async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot) -> AsyncIterator[bytes]:
     """The state comes first, also after a break: steps and previews of the meantime are in it, and not told again."""
+    await let_thread_go()
     yield _event("task", now.task, now.event_id)
     if not now.is_final:
         yield _event("health", now.health)
@@ -101,7 +102,7 @@ async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot
                 continue
             before = now
             try:
-                now = await sync_to_async(snapshot)(request, uuid, language)
+                now = await in_any_thread(snapshot)(request, uuid, language)
             except AIImagesError:
                 return  # deleted, or no longer the caller's
             changed = now.task != before.task
@@ -172,6 +173,20 @@ def snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot:
         with override(language):
             state = dataclasses.asdict(health.check(task.pool))
             return Snapshot(pool=task.pool, task=task_json(task), health=state)
+
+
+async def let_thread_go() -> None:
+    """End the thread that Django keeps for each request until its answer is complete: a stream's takes long to be."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if executor:
+        await asyncio.get_running_loop().run_in_executor(executor, connections.close_all)
+        executor.shutdown(wait=False)
+
+
+def in_any_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """For a stream that asks the database now and then: the few threads that the event loop has for everybody."""
+    return sync_to_async(function, thread_sensitive=False)
 
 
 @contextmanager

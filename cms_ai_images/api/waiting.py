@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import get_language
@@ -22,7 +21,7 @@ from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from cms_ai_images.api.events import Notices, Snapshot, snapshot
+from cms_ai_images.api.events import Notices, Snapshot, in_any_thread, let_thread_go, snapshot
 from cms_ai_images.exceptions import AIImagesError
 
 LONGEST = 60
@@ -51,6 +50,7 @@ def held(request: Request, pool: str, data: dict[str, Any], seconds: int, **kwar
 
 
 async def _body(request: Request, uuid: UUID, language: str, now: Snapshot, until: float) -> AsyncIterator[bytes]:
+    await let_thread_go()
     notices = Notices(now.pool, uuid)
     try:
         while not now.is_final and (left := until - time.monotonic()) > 0:
@@ -60,7 +60,7 @@ async def _body(request: Request, uuid: UUID, language: str, now: Snapshot, unti
                 notice = None
             if notice and notice["event"] == "progress":
                 continue
-            now = await sync_to_async(snapshot)(request._request, uuid, language)
+            now = await in_any_thread(snapshot)(request._request, uuid, language)
             if not now.is_final:
                 yield b"\n"
     except AIImagesError:
