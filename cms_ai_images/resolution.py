@@ -64,8 +64,8 @@ NO_LIMITS = Limits()
 """Nobody's limits: what a model can do at all."""
 PRESET_PARAMETERS = tuple(PARAMETERS)
 """What a preset version may set, and lock."""
-STARTS_FROM: dict[str, int] = {Operation.IMAGE_TO_IMAGE.value: 1}
-"""How many reference pictures an operation takes; the others take none."""
+STARTS_FROM: dict[str, int] = {Operation.IMAGE_TO_IMAGE.value: 1, Operation.INPAINT.value: 2}
+"""How many reference pictures an operation takes: a picture, and for `inpaint` its mask. The others take none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

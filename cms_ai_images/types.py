@@ -146,7 +146,8 @@ class GenerationRequest:
     (modulo 2**32), so that any one of them can be made again alone. The same request with the same explicit seed gets
     the pictures that are there, unless `reuse` is off.
 
-    `image_to_image` starts from one of `references`; `strength` is how far it may leave it, from 0 to 1.
+    `image_to_image` starts from one of `references`; `strength` is how far it may leave it, from 0 to 1. `inpaint`
+    takes a second one of the same proportions as its mask, white where something new is wanted and black where not.
     """
 
     prompt: str

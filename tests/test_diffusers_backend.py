@@ -181,7 +181,7 @@ def test_pipeline_with_the_old_callback_reports_and_stops(fresh: DiffusersBacken
 
 def test_operation_it_cannot_do_is_refused(any_backend: DiffusersBackend) -> None:
     with pytest.raises(OperationNotSupported):
-        draw(any_backend, operation="inpaint")
+        draw(any_backend, operation="upscale")
 
 
 # -- Stopping and failing ----------------------------------------------------------------------------------------------

@@ -25,6 +25,13 @@ def gradient(turns: int = 0, size: tuple[int, int] = (64, 32)) -> Image.Image:
     return Image.linear_gradient("L").rotate(90 * turns).resize(size).convert("RGB")
 
 
+def mask(size: tuple[int, int] = (64, 32)) -> Image.Image:
+    """Something new is wanted in the right half."""
+    white = Image.new("RGB", size)
+    white.paste("white", (size[0] // 2, 0, *size))
+    return white
+
+
 def starting_from(picture: Image.Image, **changes: Any) -> dict[str, Any]:
     """What differs from a usual request."""
     values = {"operation": "image_to_image", "strength": 0.5, "references": ("0" * 64,), "pictures": (picture,)}
@@ -49,23 +56,46 @@ def test_picture_and_strength_decide(any_backend: DiffusersBackend) -> None:
     assert draw(any_backend)[0].image.tobytes() == before  # the shared scheduler begins anew
 
 
+@pytest.mark.parametrize("masked", [False, True], ids=["image_to_image", "inpaint"])
 @pytest.mark.parametrize("name", ["stable_diffusion", "sdxl", "z_image"])
-def test_pictures_are_the_same_whatever_they_are_drawn_with(loaded: dict[str, DiffusersBackend], name: str) -> None:
+def test_pictures_are_the_same_whatever_they_are_drawn_with(
+    loaded: dict[str, DiffusersBackend], name: str, masked: bool
+) -> None:
     backend = loaded[name]
     requests = [
-        parameters(**starting_from(gradient(turns), prompt="a fox", seed=turns, num_images=1 + turns % 2))
+        parameters(
+            **{
+                **starting_from(gradient(turns), prompt="a fox", seed=turns, num_images=1 + turns % 2),
+                **(
+                    {"operation": "inpaint", "pictures": (gradient(turns), mask().rotate(180 * turns))}
+                    if masked
+                    else {}
+                ),
+            }
+        )
         for turns in range(3)
     ]
     calls = Calls(backend)
     together = backend.generate(requests, ignore_steps)
     calls.hook.remove()
     assert [len(pictures) for pictures in together] == [1, 2, 1]
-    # One call of all four, doubled by guidance; Z-Image's network takes lists and counts its pictures as these.
-    assert set(calls.sizes) == {8}
+    assert set(calls.sizes) == {8}  # one call for all four, doubled by guidance
     for request, pictures in zip(requests, together, strict=True):
         assert_same(pictures, backend.generate([request], ignore_steps)[0])
     first, second = pixels(together[0])[0], pixels(together[2])[0]
     assert np.abs(first - second).mean() > 1
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_what_is_not_masked_stays_to_the_pixel(any_backend: DiffusersBackend, strength: float) -> None:
+    # A size that does not fill the grid, so that nothing may be out of place.
+    before, right = gradient(1, (72, 40)), mask((72, 40))
+    wish = starting_from(before, operation="inpaint", pictures=(before, right), strength=strength)
+    [picture] = draw(any_backend, width=72, height=40, **wish)
+    [other] = draw(any_backend, width=72, height=40, **{**wish, "seed": 8})
+    left = (0, 0, 36, 40)
+    assert picture.image.crop(left).tobytes() == before.crop(left).tobytes() == other.image.crop(left).tobytes()
+    assert len({each.tobytes() for each in (before, picture.image, other.image)}) == 3
 
 
 def test_class_that_nobody_has_looked_at_keeps_pictures_apart(fresh: DiffusersBackend) -> None:

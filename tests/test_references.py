@@ -71,7 +71,8 @@ def _no_files_of_others() -> None:
 def model(db: None) -> Any:
     make_worker()
     return make_model(
-        operations=["text_to_image", "image_to_image"], default_parameters={"steps": 10, "guidance_scale": 0.0}
+        operations=["text_to_image", "image_to_image", "inpaint"],
+        default_parameters={"steps": 10, "guidance_scale": 0.0},
     )
 
 
@@ -202,7 +203,9 @@ def test_same_pixels_from_elsewhere_are_the_same_request(author, model):
     assert services.request_generation(author, request(library, seed=1)) == task
 
 
-@pytest.mark.parametrize(("operation", "count"), [("image_to_image", 0), ("image_to_image", 2), ("text_to_image", 1)])
+@pytest.mark.parametrize(
+    ("operation", "count"), [("image_to_image", 0), ("image_to_image", 2), ("inpaint", 1), ("text_to_image", 1)]
+)
 def test_each_operation_takes_so_many(author, model, operation, count):
     brought = [uploaded(references.keep(author, png()))] * count
     with pytest.raises(WrongNumberOfReferences):

@@ -31,7 +31,7 @@ TEAL, GOLD = (0, 128, 128), (255, 215, 0)
 @pytest.fixture
 def model() -> GenerationModel:
     make_worker()
-    return make_model(operations=["text_to_image", "image_to_image"], options={"max_batch": 4})
+    return make_model(operations=["text_to_image", "image_to_image", "inpaint"], options={"max_batch": 4})
 
 
 def picture_of(color: tuple[int, int, int]) -> bytes:
@@ -74,6 +74,15 @@ def test_pictures_of_a_batch_start_each_from_their_own(author, model):
         assert (task.status, task.operation) == (Status.SUCCEEDED, "image_to_image")
         painted = paint("a fox", task.parameters["seed"], (64, 64))
         assert drawn(task).tobytes() == Image.blend(Image.new("RGB", (64, 64), color), painted, 0.5).tobytes()
+
+
+def test_mask_is_the_second_picture(author, model):
+    teal, black = brought(author, TEAL), brought(author, (0, 0, 0))
+    start = tuple(Reference(kind="upload", value=str(each.uuid)) for each in (teal, black))
+    task = services.request_generation(author, GenerationRequest(prompt="a fox", operation="inpaint", references=start))
+    assert task.parameters["references"] == [teal.sha256, black.sha256]
+    serve("images", burst=True)
+    assert drawn(task).tobytes() == Image.new("RGB", (64, 64), TEAL).tobytes()
 
 
 def test_one_whose_picture_is_gone_fails_alone(author, model):

@@ -11,7 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
+from PIL import ImageChops
+from PIL.Image import Image
+
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, ModelSpec, Operation, StepCallback
+
+
+def keep_unmasked(picture: Image, parameters: GenerationParameters) -> Image:
+    """The picture, and where a mask is dark what was there before, to the pixel; in between, some of both."""
+    if len(parameters.pictures) < 2:
+        return picture
+    before, mask = parameters.pictures
+    return ImageChops.composite(picture, before, mask.convert("L"))
 
 
 class Backend(ABC):

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from cms_ai_images.exceptions import AIImagesError, GenerationError, OutOfMemory, by_code
 from cms_ai_images.types import PREVIEW_SIDE, GeneratedPicture, GenerationParameters, Operation, StepCallback
 
-from .base import Backend
+from .base import Backend, keep_unmasked
 
 
 class DummyBackend(Backend):
@@ -29,7 +29,7 @@ class DummyBackend(Backend):
     - `memory`: how many pictures fit into one call; with more it raises `OutOfMemory`
     """
 
-    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value})
+    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value, Operation.INPAINT.value})
     supports_batches = True
 
     def generate(self, requests: Sequence[GenerationParameters], on_step: StepCallback) -> list[list[GeneratedPicture]]:
@@ -77,7 +77,7 @@ def paint_all(parameters: GenerationParameters) -> list[Image.Image]:
     if not parameters.pictures:
         return painted
     strength = 1.0 if parameters.strength is None else parameters.strength
-    return [Image.blend(parameters.pictures[0], picture, strength) for picture in painted]
+    return [keep_unmasked(Image.blend(parameters.pictures[0], picture, strength), parameters) for picture in painted]
 
 
 def paint_small(parameters: GenerationParameters) -> list[Image.Image]:

@@ -42,7 +42,7 @@ class DiffusersBackend(Backend):
     A pipeline keeps the state of a call in itself and in its scheduler: one thread at a time.
     """
 
-    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value})
+    operations = frozenset({Operation.TEXT_TO_IMAGE.value, Operation.IMAGE_TO_IMAGE.value, Operation.INPAINT.value})
     supports_batches = True
 
     def __init__(self, spec: ModelSpec) -> None:

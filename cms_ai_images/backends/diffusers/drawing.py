@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cms_ai_images.backends.base import keep_unmasked
 from cms_ai_images.exceptions import PictureBroken
 from cms_ai_images.types import GeneratedPicture, GenerationParameters, PreviewSource, StepCallback
 
@@ -107,7 +108,10 @@ def arguments(pipeline: Any, texts: TextCache, shots: Sequence[Shot], reporter: 
         "guidance_scale": parameters.guidance_scale,
         "strength": parameters.strength,
         # One for each picture: its generator also draws how the VAE encodes it.
-        "image": [pad(shot.parameters.pictures[0], width, height) for shot in shots] if parameters.pictures else None,
+        **{
+            name: [pad(shot.parameters.pictures[index], width, height) for shot in shots]
+            for index, name in enumerate(("image", "mask_image")[: len(parameters.pictures)])
+        },
         "generator": [torch.Generator("cpu").manual_seed(shot.seed) for shot in shots],
         "callback_on_step_end": reporter,
         # The older way, which PixArt and a few others still have: (step, timestep, latents).
@@ -162,7 +166,7 @@ def to_pictures(
         if not is_number:
             raise PictureBroken(model=model, dtype=str(pipeline.dtype).removeprefix("torch."))
         image = crop(Image.fromarray(array), shot.parameters.width, shot.parameters.height)
-        yield shot, GeneratedPicture(image=image, seed=shot.seed)
+        yield shot, GeneratedPicture(image=keep_unmasked(image, shot.parameters), seed=shot.seed)
 
 
 def pad(image: Any, width: int, height: int) -> Any:
