@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "QUEUE_WITHOUT_WORKER": False,
     # Pictures that people bring.
     "UPLOAD_MAX_MIB": 20,
-    "UPLOAD_MAX_PIXELS": 50_000_000,
+    "UPLOAD_MAX_PIXELS": 36_000_000,
     "REMOTE_PICTURE_HOSTS": [],
     "REMOTE_PICTURE_SECONDS": 10,
     # What becomes of the pictures.

@@ -17,8 +17,8 @@ from cms_ai_images.safety import upload
 
 from .corpus import CLEANED, FILES
 
-MEBIBYTES = 1200
-"""Address space of the process that opens the corpus: Python, Pillow and one picture of 50 megapixels."""
+MEBIBYTES = 1000
+"""Address space of the process that opens the corpus: Python, Pillow and one picture of 34 megapixels."""
 SECONDS = 120
 """Processor time of all of it."""
 SECONDS_EACH = 10

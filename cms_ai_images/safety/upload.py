@@ -39,7 +39,7 @@ ORIENTATION = 0x0112
 MAX_TAGS = 200
 
 _turn = threading.Lock()
-"""One picture at a time: decoded, one may take 16 bytes for each of `UPLOAD_MAX_PIXELS`."""
+"""One picture at a time: decoding one may take 24 bytes for each of `UPLOAD_MAX_PIXELS`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
