@@ -29,8 +29,10 @@ class Offer:
 
     @property
     def qualities(self) -> list[str]:
-        """The names that can be chosen, `standard` first."""
-        return [STANDARD, *self.model.qualities]
+        """The names that can be chosen, `standard` first; none that would set more steps than this person may have."""
+        most = self.limits.steps
+        possible = [name for name, sets in self.model.qualities.items() if most is None or sets.get("steps", 0) <= most]
+        return [STANDARD, *possible]
 
     @property
     def operations(self) -> list[str]:

@@ -251,11 +251,20 @@ class TestQualities:
         client.force_login(author)
         (listed,) = client.get(reverse("cms_ai_images:model-list")).json()["results"]
         assert listed["prices"] == {"text_to_image": 30}
-        assert listed["qualities"] == [
-            {"name": "standard", "parameters": {}, "prices": {"text_to_image": 30}},
-            {"name": "high", "parameters": {"steps": 40}, "prices": {"text_to_image": 60}},
-            {"name": "draft", "parameters": {"steps": 1}, "prices": {"text_to_image": 30}},
+        assert [(each["name"], each["label"], each["parameters"]) for each in listed["qualities"]] == [
+            ("standard", "Standard", {}),
+            ("high", "High", {"steps": 40}),
+            ("draft", "Draft", {"steps": 1}),
         ]
+        assert [each["parameter_limits"]["steps"] for each in listed["qualities"]] == [[2, 25], [2, 40], [1, 25]]
+        assert [each["prices"] for each in listed["qualities"]] == [{"text_to_image": price} for price in (30, 60, 30)]
+
+    def test_none_is_offered_that_is_beyond_somebodys_steps(
+        self, author: User, model: GenerationModel, settings
+    ) -> None:
+        set_limits(settings, steps=39)
+        assert isinstance(refused(author, quality="high"), QualityNotOffered)
+        assert ask(author, quality="draft").parameters["steps"] == 1
 
     @pytest.mark.parametrize(
         "qualities",

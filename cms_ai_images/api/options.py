@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import pgettext_lazy
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +30,13 @@ from cms_ai_images.models.generation_models import FALLBACK_LIMITS
 from cms_ai_images.offers import Offer
 from cms_ai_images.resolution import FALLBACK_PARAMETERS, default_model, models_for, presets_for
 from cms_ai_images.types import STANDARD, OutputFormat
+
+QUALITIES = {
+    STANDARD: pgettext_lazy("quality", "Standard"),
+    "high": pgettext_lazy("quality", "High"),
+    "draft": pgettext_lazy("quality", "Draft"),
+}
+"""Those that have a translation; others are called as in the model's row."""
 
 
 class PresetListView(AIImagesView):
@@ -123,8 +131,14 @@ def model_json(offer: Offer, living_pools: set[str], default: GenerationModel | 
 
 
 def _quality_json(offer: Offer) -> dict[str, Any]:
-    """A quality, what it sets where the author sets nothing else, and what a picture costs in it."""
-    return {"name": offer.quality, "parameters": offer.sets, "prices": _prices(offer.model, offer.quality)}
+    """A quality, what it sets where the author sets nothing else, within which limits, and what a picture costs."""
+    return {
+        "name": offer.quality,
+        "label": str(QUALITIES.get(offer.quality) or offer.quality.replace("-", " ").replace("_", " ").capitalize()),
+        "parameters": offer.sets,
+        "parameter_limits": {name: offer.bounds(name) for name in FALLBACK_PARAMETERS},
+        "prices": _prices(offer.model, offer.quality),
+    }
 
 
 def _prices(model: GenerationModel, quality: str = STANDARD) -> dict[str, int]:

@@ -203,7 +203,9 @@ class PresetListSerializer(serializers.Serializer):
 
 class QualitySerializer(serializers.Serializer):
     name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     parameters = serializers.DictField(help_text="What it sets where you set nothing else.")
+    parameter_limits = serializers.DictField()
     prices = serializers.DictField()
 
 

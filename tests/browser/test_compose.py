@@ -340,7 +340,7 @@ def test_the_price_and_the_balance_are_told_before_asking(page: Page) -> None:
         answer = route.fetch()
         models = answer.json()
         for model in models["results"]:
-            model["prices"] = {"text_to_image": 30}
+            model["qualities"][0]["prices"] = {"text_to_image": 30}
         route.fulfill(response=answer, json=models)
 
     page.route("**/api/v1/models/", price)

@@ -99,3 +99,25 @@ def test_what_was_not_drawn_costs_nothing(page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Broken model", count=1)
     expect(dialog.alert).to_contain_text("An administrator")
     expect(dialog.root.get_by_text("30 of your 70 points")).to_be_visible()
+
+
+def test_a_better_quality_has_its_price_and_is_remembered(site: Site, page: Page) -> None:
+    qualities, prices = {"high": {"steps": 4}}, {"text_to_image": {"standard": 30, "high": 60}}
+    site.execute("UPDATE cms_ai_images_generationmodel SET qualities = ?", json.dumps(qualities))
+    site.execute("UPDATE cms_ai_images_generationmodel SET prices = ?", json.dumps(prices))
+    dialog = Dialog(page).open().advanced()
+    dialog.model.select_option(label="Quick model")
+    quality = dialog.form.get_by_role("group", name="Quality")
+    expect(quality.get_by_role("radio", name="Standard")).to_be_checked()
+    dialog.form.get_by_role("radio", name="1", exact=True).check()
+    expect(dialog.root.get_by_text("30 of your 70 points")).to_be_visible()
+    quality.get_by_role("radio", name="High").check()
+    expect(dialog.root.get_by_text("60 of your 70 points")).to_be_visible()
+    expect(dialog.form.get_by_label("Steps")).to_have_attribute("placeholder", "4")
+    assert violations(page) == []
+    dialog.generate(count=1).wait_for_pictures()
+    last = "SELECT request, parameters, cost FROM cms_ai_images_generationtask ORDER BY id DESC LIMIT 1"
+    ((request, parameters, cost),) = site.query(last)
+    assert (json.loads(request)["quality"], json.loads(parameters)["steps"], cost) == ("high", 4, 60)
+    page.reload()
+    expect(Dialog(page).open().form.get_by_role("radio", name="High")).to_be_checked()

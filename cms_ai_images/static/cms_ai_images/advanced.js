@@ -104,8 +104,8 @@ export class Advanced {
     this.#field("output_format").hidden = formats.length < 2;
   }
 
-  #limit(name, { model, value }) {
-    const [low, high] = model?.parameter_limits[name] ?? [];
+  #limit(name, { limits, value }) {
+    const [low, high] = limits(name);
     const usual = value(name);
     Object.assign(this.form.elements[name], { min: low ?? "", max: high ?? "", placeholder: usual ?? "" });
     const text = usual === undefined ? "" : this.#texts.get("range", { low, high, usual });

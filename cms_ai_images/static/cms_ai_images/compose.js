@@ -14,7 +14,7 @@ import { Styles } from "./styles.js";
 
 /** The API's names for inputs that have no control of their own here. */
 const SHOWN_AT = { width: "size", height: "size" };
-const CHOICES = ["preset", "model", "size", "num_images"];
+const CHOICES = ["preset", "model", "size", "num_images", "quality"];
 
 export class Compose {
   #texts;
@@ -97,9 +97,9 @@ export class Compose {
 
   /** All but the prompt, as preferences and favourites keep it. What the style locks is left out. */
   settings() {
-    const { preset, size, num_images: count } = this.#chosen();
+    const { preset, size, num_images: count, quality } = this.#chosen();
     const { negative_prompt: negative, ...advanced } = this.advanced.settings;
-    const settings = { preset, size: size || "auto", num_images: Number(count || 1), ...advanced };
+    const settings = { preset, size: size || "auto", num_images: Number(count || 1), quality, ...advanced };
     if (negative !== undefined) settings.negative_prompt = negative;
     return settings;
   }
@@ -137,7 +137,9 @@ export class Compose {
   /** Set the form as it was when `task` was asked for, with `seed` if there is one. */
   restore(task, { seed = null } = {}) {
     this.setPrompt(task.prompt);
-    this.apply({ ...settingsOf(task, planOf(this.#choices, { preset: task.preset?.slug, model: task.model?.slug })), seed });
+    const { preset, model, quality } = task;
+    const plan = planOf(this.#choices, { preset: preset?.slug, model: model?.slug, quality });
+    this.apply({ ...settingsOf(task, plan), seed });
   }
 
   /** Change the words and keep the rest: the settings of `task` and the seed of `image`. */
@@ -190,7 +192,7 @@ export class Compose {
   }
 
   #onChange(control) {
-    if (control.name === "preset" || control.name === "model") this.#follow(this.#chosen());
+    if (["preset", "model", "quality"].includes(control.name)) this.#follow(this.#chosen());
   }
 
   get #choices() {
@@ -202,21 +204,20 @@ export class Compose {
     return Object.fromEntries(CHOICES.map((name) => [name, data.get(name) ?? ""]));
   }
 
-  #plan() {
-    return planOf(this.#choices, this.#chosen());
+  #plan(chosen = {}) {
+    return planOf(this.#choices, { ...this.#chosen(), ...chosen });
   }
 
   /** What depends on model and style, after either has changed. */
-  #follow({ size, num_images: count }) {
-    const plan = this.#plan();
+  #follow({ size, num_images: count, quality = "" }) {
+    const plan = this.#plan({ quality });
     this.shapes.fill(plan, { size, num_images: count });
     this.advanced.show(plan);
     this.#price();
   }
 
   #price() {
-    const { model, num_images: count } = { ...this.#chosen(), model: this.model };
-    this.cost.show(model, Number(count || 1));
+    this.cost.show(this.#plan(), Number(this.#chosen().num_images || 1));
   }
 
   #stopRefining(clearSeed = true) {
@@ -236,6 +237,7 @@ function settingsOf(task, plan) {
     model: plan.usual?.slug === task.model?.slug ? "" : (task.model?.slug ?? ""),
     size: plan.size.join() === [task.width, task.height].join() ? "auto" : `${task.width}x${task.height}`,
     num_images: task.num_images,
+    quality: task.quality,
     negative_prompt: task.negative_prompt,
     steps: own("steps"),
     guidance_scale: own("guidance_scale"),

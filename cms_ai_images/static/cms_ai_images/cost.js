@@ -20,12 +20,12 @@ export class Cost {
     if (credits) this.#credits = credits;
   }
 
-  /** @param {object|undefined} model - As the API lists it. */
-  show(model, count) {
+  /** @param {{model: object|undefined, quality: object|undefined}} plan - See plan.js. */
+  show({ model, quality }, count) {
     const { provider } = model ?? {};
     const where = provider ? this.#texts.get("goes_to", { provider }) : this.#texts.get("stays");
     setText(this.provider, model ? where : "");
-    const each = model?.prices?.text_to_image;
+    const each = quality?.prices.text_to_image;
     const isPriced = this.isCounted && each !== undefined;
     const text = isPriced ? this.#words(each, count) : "";
     const isShort = isPriced && this.#credits.balance !== null && each * count > this.#credits.balance;

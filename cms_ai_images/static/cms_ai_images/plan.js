@@ -2,10 +2,12 @@
 
 /**
  * @param {{presets: object[], models: object[]}} choices - As the API lists them.
- * @param {{preset: string, model: string}} chosen - Slugs; empty for none.
+ * @param {{preset: string, model: string, quality: string}} chosen - Slugs; empty for none.
  * @returns {{model: object|undefined, usual: object|undefined, preset: object|undefined, size: number[],
- *   isLocked: (name: string) => boolean, value: (name: string) => *}} `model` draws; `usual` would where none is chosen;
- *   `size` is [width, height] in pixels where none is chosen; `value` is a parameter's where the author gives none.
+ *   qualities: object[], quality: object|undefined, isLocked: (name: string) => boolean, value: (name: string) => *,
+ *   limits: (name: string) => number[]}} `model` draws; `usual` would where none is chosen; `size` is [width, height] in
+ *   pixels where none is chosen; `qualities` are those that set nothing that the style locks; `value` is a parameter's
+ *   where the author gives none, `limits` are its [lowest, highest].
  */
 export function planOf({ presets, models }, chosen) {
   const preset = presets.find(({ slug }) => slug === chosen.preset);
@@ -16,6 +18,10 @@ export function planOf({ presets, models }, chosen) {
   const parameters = preset?.parameters ?? {};
   const { width, height } = parameters;
   const size = width && height ? [width, height] : (model?.sizes[0] ?? [1, 1]);
-  const value = (name) => (name === "model" ? model?.slug : parameters[name]) ?? model?.default_parameters[name];
-  return { preset, usual, model, size, isLocked, value };
+  const qualities = (model?.qualities ?? []).filter(({ parameters }) => !Object.keys(parameters).some(isLocked));
+  const quality = qualities.find(({ name }) => name === chosen.quality) ?? qualities[0];
+  const given = (name) => (name === "model" ? model?.slug : (quality?.parameters[name] ?? parameters[name]));
+  const value = (name) => given(name) ?? model?.default_parameters[name];
+  const limits = (name) => quality?.parameter_limits[name] ?? model?.parameter_limits[name] ?? [];
+  return { preset, usual, model, size, qualities, quality, isLocked, value, limits };
 }

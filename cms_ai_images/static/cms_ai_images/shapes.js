@@ -1,4 +1,4 @@
-/** The shape and the number of pictures, as far as the model goes. */
+/** The shape, the number and the quality of the pictures, as far as the model goes. */
 import { make, option, part } from "./dom.js";
 import { ratioName } from "./ratio.js";
 
@@ -13,6 +13,8 @@ export class Shapes {
     this.sizes = part(form, "sizes");
     this.countsField = part(form, "counts-field");
     this.counts = part(form, "counts");
+    this.qualitiesField = part(form, "qualities-field");
+    this.qualities = part(form, "qualities");
     this.#texts = texts;
   }
 
@@ -20,10 +22,11 @@ export class Shapes {
    * @param {object} plan - What model and style say: see plan.js.
    * @param {{size: string, num_images: string}} chosen
    */
-  fill({ model, size, isLocked }, chosen) {
+  fill({ model, size, qualities, quality, isLocked }, chosen) {
     const locked = isLocked("width") || isLocked("height");
     this.#fillSizes(model?.sizes ?? [], size, locked, chosen.size);
     this.#fillCounts(model?.max_images ?? 1, Number(chosen.num_images));
+    this.#fillQualities(qualities, quality);
   }
 
   #fillSizes(sizes, usual, locked, chosen) {
@@ -65,6 +68,16 @@ export class Shapes {
     const pixels = `${width} × ${height}`;
     if (withPixels && name !== pixels) segment.append(" ", make("span", { className: "pixels" }, pixels));
     return segment;
+  }
+
+  #fillQualities(qualities, chosen) {
+    this.qualities.replaceChildren(
+      ...qualities.map((quality) => {
+        const { name, label } = quality;
+        return option({ name: "quality", value: name, className: "segment", checked: quality === chosen }, label);
+      }),
+    );
+    this.qualitiesField.hidden = qualities.length < 2;
   }
 
   #fillCounts(most, chosen) {
