@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from unittest.mock import ANY
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -12,6 +13,7 @@ from django.test import AsyncClient
 from django.urls import reverse
 
 from cms_ai_images import lifecycle, progress
+from cms_ai_images.api.events import REFRESH_SECONDS, REFRESHES_PER_SECOND, Notices
 from cms_ai_images.types import Progress, Status
 
 from .factories import make_task
@@ -111,3 +113,16 @@ async def test_tasks_of_others_are_not_there(author, other_author):
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
     response = await AsyncClient().get(events_url(task))
     assert (response.status_code, response.json()["code"]) == (401, "not_logged_in")
+
+
+async def test_hundreds_of_streams_read_the_database_no_more_often_together():
+    pool = "images"
+    few = [Notices(pool, uuid4()) for _ in range(10)]
+    assert few[0].pause() == REFRESH_SECONDS
+    many = [Notices(pool, uuid4()) for _ in range(490)]
+    assert few[0].pause() == pytest.approx(500 / REFRESHES_PER_SECOND)
+    for notices in many:
+        await notices.close()
+    assert few[0].pause() == REFRESH_SECONDS
+    for notices in few:
+        await notices.close()

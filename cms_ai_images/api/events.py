@@ -16,8 +16,9 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
+from weakref import WeakSet
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -40,6 +41,8 @@ from cms_ai_images.types import Status
 
 REFRESH_SECONDS = 5.0
 """How often the row is read although nobody announced a change: places in the queue move, and notices can get lost."""
+REFRESHES_PER_SECOND = 20
+"""Most of that in one process. Hundreds of open streams are refreshed less often, or nothing else would be done."""
 WITHOUT_REDIS_SECONDS = 2.0
 """How often the row is read while Redis is away."""
 
@@ -116,6 +119,9 @@ async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot
 class Notices:
     """What `progress` publishes about one task. Goes on without Redis, with nothing to tell."""
 
+    listening: ClassVar[WeakSet[Notices]] = WeakSet()
+    """All there are in this process."""
+
     def __init__(self, pool: str, uuid: UUID) -> None:
         self._redis = get_async_redis(pool)
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
@@ -123,6 +129,7 @@ class Notices:
         self._channel = progress.channel(uuid)
         self._subscribed = False
         self._due = 0.0
+        Notices.listening.add(self)
 
     async def next(self) -> dict[str, Any] | None:
         """The next notice; `None` when it is time to read the row."""
@@ -130,7 +137,7 @@ class Notices:
             if not self._subscribed:
                 await self._pubsub.subscribe(self._channel)
                 self._subscribed = True
-                self._due = time.monotonic() + REFRESH_SECONDS
+                self._due = time.monotonic() + self.pause()
                 return None  # whatever happened before the subscription is in the row
             while (left := self._due - time.monotonic()) > 0:
                 if message := await self._pubsub.get_message(timeout=left):
@@ -139,8 +146,13 @@ class Notices:
         except RedisError:
             self._subscribed = False
             await asyncio.sleep(WITHOUT_REDIS_SECONDS)
-        self._due = time.monotonic() + REFRESH_SECONDS
+        self._due = time.monotonic() + self.pause()
         return None
+
+    @staticmethod
+    def pause() -> float:
+        """Seconds until the row is read although nobody announced a change."""
+        return max(REFRESH_SECONDS, len(Notices.listening) / REFRESHES_PER_SECOND)
 
     async def previews(self, count: int) -> list[str]:
         """The latest small JPEGs in Base64, `count` of them; none where Redis has gone in between."""
@@ -151,6 +163,7 @@ class Notices:
 
     async def close(self) -> None:
         """Give the connection back."""
+        Notices.listening.discard(self)
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
         await self._redis.aclose()
 
