@@ -19,7 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cms_ai_images import lifecycle, services
-from cms_ai_images.library import drafts
+from cms_ai_images.exceptions import DraftGone
+from cms_ai_images.library import drafts, naming
+from cms_ai_images.library.intake import FOLDER, public_storage
 from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationTask, IdempotencyKey
 from cms_ai_images.types import PictureDetails, Status
 
@@ -164,6 +166,18 @@ class TestDelete:
         assert client.delete(task["url"]).status_code == 204
         assert CreditAccount.objects.get(user=author).balance == 100
         assert not GenerationTask.objects.exists()
+
+    @pytest.mark.parametrize("are_bytes_left", [True, False])
+    def test_a_picture_that_is_accepted_at_that_moment_is_gone(
+        self, author: User, django_capture_on_commit_callbacks: Any, are_bytes_left: bool
+    ) -> None:
+        image = make_image(author)
+        with django_capture_on_commit_callbacks(execute=not are_bytes_left):
+            services.delete(author, image.task)
+        with pytest.raises(DraftGone):
+            services.accept(author, image, PictureDetails())
+        name = f"{FOLDER}/{image.task.created_at:%Y/%m}/{naming.file_name(image)}"
+        assert not public_storage().exists(name)  # the copy was taken back
 
     def test_a_running_one_is_in_use(self, client: Client, author: User) -> None:
         task = make_task(author, status=Status.RUNNING)

@@ -42,10 +42,10 @@ def accept(image: GeneratedImage, details: PictureDetails) -> Any:
     try:
         data = drafts.read(image)
     except DraftGone:
-        image.refresh_from_db()  # another click was faster
-        if image.filer_image is None:
+        found = GeneratedImage.objects.select_related("task", "filer_image").filter(pk=image.pk).first()
+        if found is None or found.filer_image is None:
             raise
-        return describing.revise(image, details)
+        return describing.revise(found, details)  # another click was faster
     folder = folders.folder_for(details.folder_id, image.task.user)  # a wrong one must not leave a public copy behind
     name = _copy(image, data, details.name or "")
     with transaction.atomic():
