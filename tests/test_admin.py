@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from filer.models import Image as FilerImage
 
+from cms_ai_images import tokens
 from cms_ai_images.library import intake
 from cms_ai_images.models import (
     AuditEntry,
@@ -29,6 +30,8 @@ from cms_ai_images.models import (
     StylePreset,
     StylePresetVersion,
     UserPreference,
+    WebhookDelivery,
+    WebhookEndpoint,
     Worker,
 )
 from cms_ai_images.types import PictureDetails, ReviewState, Status
@@ -39,11 +42,9 @@ from .factories import make_image, make_model, make_preset, make_task, make_work
 pytestmark = pytest.mark.django_db
 
 MODELS = [  # a proxy is no table: `Spending` has one page, with tests of its own
-    model
-    for model in django_admin.site._registry
-    if model._meta.app_label == "cms_ai_images" and not model._meta.proxy
+    model for model in django_admin.site._registry if model._meta.app_label == "cms_ai_images" and not model._meta.proxy
 ]
-READ_ONLY = {"AuditEntry", "GenerationTask", "GeneratedImage", "Worker"}
+READ_ONLY = {"AuditEntry", "GenerationTask", "GeneratedImage", "WebhookDelivery", "Worker"}
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 
 
@@ -104,6 +105,10 @@ def rows(author: User, designer: User) -> None:
     make_worker(loaded_models=["dummy"])
     make_worker(stopped_at=full.started_at)
     UserPreference.objects.create(user=author, last={"preset": "pencil"})
+    tokens.issue(author, "CI")
+    endpoint = WebhookEndpoint.objects.create(name="Newsroom", url="https://example.org/hook", user=author)
+    WebhookEndpoint.objects.create(name="Everybody", url="https://example.org/all")
+    WebhookDelivery.objects.create(endpoint=endpoint, event="task.failed", task_uuid=parent.uuid, payload={})
 
 
 def form_of(response: HttpResponse) -> dict[str, Any]:
@@ -133,6 +138,7 @@ def said(response: HttpResponse) -> str:
 
 def test_every_table_that_people_look_after_has_a_page() -> None:
     assert {model.__name__ for model in MODELS} == {
+        "APIToken",
         "AuditEntry",
         "CreditAccount",
         "CreditEntry",
@@ -142,6 +148,8 @@ def test_every_table_that_people_look_after_has_a_page() -> None:
         "GroupLimits",
         "StylePreset",
         "UserPreference",
+        "WebhookDelivery",
+        "WebhookEndpoint",
         "Worker",
     }
 
