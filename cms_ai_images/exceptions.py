@@ -294,7 +294,7 @@ class RateLimited(AIImagesError):
     code = "rate_limited"
     status = 429
     retryable = True
-    message = _("You may ask %(limit)d times within a minute. Try again in %(seconds)d seconds; your text is kept.")
+    message = _("You have asked %(limit)d times within a minute, and more is not possible. Your text is kept.")
 
 
 class TooManyTasks(AIImagesError):

@@ -115,5 +115,4 @@ def _pool() -> str:
 
 
 def _refusal(limit: int, wait: float) -> RateLimited:
-    seconds = max(1, ceil(wait))
-    return RateLimited(limit=limit, seconds=seconds, retry_after=seconds)
+    return RateLimited(limit=limit, retry_after=max(1, ceil(wait)))

@@ -65,7 +65,7 @@ def test_three_a_minute_and_no_more(author: User, other_author: User, valkey: re
         ask(author)
     assert GenerationTask.objects.count() == 3
     assert 58 <= caught.value.retry_after <= 60
-    assert caught.value.params == {"limit": 3, "seconds": caught.value.retry_after}
+    assert caught.value.params == {"limit": 3}
     ask(other_author)  # everybody has their own
 
 
@@ -146,9 +146,8 @@ def test_the_api_says_when_to_come_back(author: User) -> None:
     address = reverse("cms_ai_images:task-list")
     answers = [client.post(address, {"prompt": "a pear"}, content_type="application/json") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
-    problem = answers[3].json()
-    assert problem["code"] == "rate_limited"
-    assert f"Try again in {answers[3]['Retry-After']} seconds" in problem["detail"]
+    assert answers[3].json()["code"] == "rate_limited"
+    assert 50 <= int(answers[3]["Retry-After"]) <= 60
 
 
 class TestWithoutRedis:

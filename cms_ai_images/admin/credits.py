@@ -28,16 +28,19 @@ class CreditAccountAdmin(ManagedAdmin):
     list_select_related = ["user", "group"]
     search_fields = [f"^user__{USERNAME}", "^group__name", "^label"]
     raw_id_fields = ["user", "group"]
-    fields = ["user", "group", "label", "allowance", "balance", "filled_for"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: CreditAccount | None = None) -> Any:
         """Points never change hands by editing an account."""
         return ["label", "balance", "filled_for", *(["user", "group"] if obj else [])]
 
     def get_fieldsets(self, request: HttpRequest, obj: CreditAccount | None = None) -> Any:
-        """What a new account does not have yet is not shown."""
-        sets = super().get_fieldsets(request, obj)
-        return sets if obj else [(None, {"fields": ["user", "group", "allowance"]}), *sets[1:]]
+        """Whose it is: the user, the group, or, of an account that outlived both, the name."""
+        if obj is None:
+            own = ["user", "group", "allowance"]
+        else:
+            owner = "user" if obj.user_id else "group" if obj.group_id else "label"
+            own = [owner, "allowance", "balance", "filled_for"]
+        return [(None, {"fields": own}), *super().get_fieldsets(request, obj)[1:]]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Where points are counted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,7 @@ from cms_ai_images import conf
 from cms_ai_images.admin.credits import MANAGE
 from cms_ai_images.admin.managing import ManagedAdmin
 from cms_ai_images.models import AuditEntry, GroupLimits
+from cms_ai_images.types import Operation
 
 
 @admin.register(GroupLimits)
@@ -33,6 +35,18 @@ class GroupLimitsAdmin(ManagedAdmin):
         ),
         (_("Budget"), {"fields": ["monthly_points"]}),
     ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+        """Operations are ticked, not written."""
+        if db_field.name != "operations":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return forms.MultipleChoiceField(
+            label=db_field.verbose_name,
+            help_text=_("What members may ask for. None ticked: as elsewhere."),
+            choices=Operation.choices,
+            widget=forms.CheckboxSelectMultiple,
+            required=False,
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: GroupLimits | None = None) -> Any:
         """Without the budget while points are not counted."""
