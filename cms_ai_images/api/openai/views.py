@@ -7,7 +7,9 @@ without a thread. It cannot begin to answer before it knows the status, as `wait
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -95,17 +97,27 @@ def _begin(request: HttpRequest) -> tuple[GenerationTask, bool]:
 async def _ended(task: GenerationTask) -> None:
     """Return when it has ended, in whatever way. Raises `StillDrawing` after `OPENAI_WAIT_SECONDS`."""
     seconds = conf.get("OPENAI_WAIT_SECONDS")
+    until = time.monotonic() + seconds
     notices = Notices(task.pool, task.uuid)
     try:
-        async with asyncio.timeout(seconds):
-            while await in_a_thread(_is_open)(task):
-                while notice := await notices.next():
-                    if notice["event"] != "progress":
-                        break
-    except TimeoutError as error:
-        raise StillDrawing(seconds=seconds, task=task.uuid) from error
+        while await in_a_thread(_is_open)(task):
+            if (left := until - time.monotonic()) <= 0:
+                raise StillDrawing(seconds=seconds, task=task.uuid)
+            await _news(notices, left)
     finally:
         await notices.close()
+
+
+async def _news(notices: Notices, seconds: float) -> None:
+    """Return when the row is worth reading again, or when the time is up.
+
+    The caller has to look at the clock: in Python 3.11 a cancellation can get lost within `asyncio.wait_for`, which the
+    client of Redis uses. The notices themselves then end the waiting within some seconds.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (notice := await notices.next()) and notice["event"] == "progress":
+                pass
 
 
 def _is_open(task: GenerationTask) -> bool:
