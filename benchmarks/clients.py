@@ -27,6 +27,7 @@ def load(job: dict[str, Any]) -> list[list[float]]:
     """[seconds, status] of each request. `job` holds port, rate (in requests per second) and requests.
 
     A request is [method, path, token, body]. Its time begins when it is due, not when somebody gets round to it.
+    Without a rate each is due when the one before has been answered.
     """
     requests, results = job["requests"], [[0.0, 0.0] for _ in job["requests"]]
     numbers, begun = itertools.count(), time.perf_counter() + 0.2
@@ -34,7 +35,7 @@ def load(job: dict[str, Any]) -> list[list[float]]:
     def call() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", job["port"], timeout=60)
         while (number := next(numbers)) < len(requests):
-            due = begun + number / job["rate"]
+            due = begun + number / job["rate"] if job["rate"] else time.perf_counter()
             time.sleep(max(0.0, due - time.perf_counter()))
             method, path, token, body = requests[number]
             headers = {"Authorization": f"Bearer {token}", **({"Content-Type": "application/json"} if body else {})}
@@ -44,7 +45,7 @@ def load(job: dict[str, Any]) -> list[list[float]]:
             results[number] = [time.perf_counter() - due, response.status]
         connection.close()
 
-    threads = [threading.Thread(target=call) for _ in range(min(THREADS, len(requests)))]
+    threads = [threading.Thread(target=call) for _ in range(THREADS if job["rate"] else 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
