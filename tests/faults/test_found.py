@@ -89,7 +89,7 @@ def test_a_heartbeat_goes_on_whatever_happens_to_it(author, settings):
             broken.set()
             raise KeyError("an answer that nobody expected")
 
-    heartbeat.keep(Unlucky(Fence(task_id=0, worker_id=worker.pk, attempt=1), timezone.now()))
+    heartbeat.keep(Unlucky(Fence(task_id=0, worker_id=worker.pk, attempt=1), timezone.now(), 60))
     heartbeat.start()
     try:
         assert broken.wait(10)
