@@ -259,6 +259,14 @@ def test_remove_costs_the_same_for_any_number_of_tasks(author: User, other_autho
     assert queries(author, 2) == queries(other_author, 40)
 
 
+def test_people_who_are_deleted_together_are_forgotten_each(author: User, other_author: User) -> None:
+    for user in (author, other_author):
+        services.discard(user, make_image(user))
+    with override_settings(CMS_AI_IMAGES={"DELETED_USER_PROMPTS": "anonymise"}):
+        User.objects.all().delete()
+    assert entries() == [("discarded", DELETED_USER)] * 2
+
+
 def test_a_wrong_choice_is_refused_rather_than_ignored() -> None:
     with override_settings(CMS_AI_IMAGES={"DELETED_USER_PROMPTS": "removed"}), pytest.raises(ImproperlyConfigured):
         conf.get("DELETED_USER_PROMPTS")
