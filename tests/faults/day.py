@@ -111,7 +111,7 @@ class Day:
         while True:
             said = StringIO()
             call_command("ai_images_purge", orphan_hours=0, stdout=said)
-            self.swept += int(said.getvalue().rpartition("orphans: ")[2].rstrip(".\n"))
+            self.swept += int(said.getvalue().partition("orphans: ")[2].partition(".")[0])
             found = list(invariants.violations(self.asked))
             if not found or time.monotonic() > until:
                 return self.problems + found

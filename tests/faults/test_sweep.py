@@ -79,7 +79,7 @@ def test_second_copies_in_the_public_storage_go(author):
 
 def test_the_copy_of_a_draft_stays_for_the_next_try(author):
     image = make_image(author)
-    name = intake._copy(image, drafts.read(image))
+    name = intake._copy(image, drafts.read(image), "")
     assert sweep() == 0
     assert intake.accept(image, PictureDetails()).file.name == name
 
