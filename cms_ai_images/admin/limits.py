@@ -36,7 +36,7 @@ class GroupLimitsAdmin(ManagedAdmin):
         (_("Budget"), {"fields": ["monthly_points"]}),
     ]
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Operations are ticked, not written."""
         if db_field.name != "operations":
             return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images.storage import draft_storage
 
-
 REFERENCES = "references"
 """Their folder on the draft storage."""
 
