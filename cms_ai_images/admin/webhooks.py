@@ -112,17 +112,7 @@ class WebhookEndpointAdmin(ManagedAdmin):
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """Whoever manages webhooks reads their log, and has something sent again."""
 
-    list_display = [
-        "created_at",
-        "event",
-        "endpoint",
-        "task_uuid",
-        "status",
-        "attempts",
-        "response_status",
-        "error",
-        "next_attempt",
-    ]
+    list_display = ["created_at", "status", "event", "endpoint", "answer", "attempts", "next_attempt", "task_uuid"]
     list_filter = ["status", "event", "endpoint"]
     list_select_related = ["endpoint"]
     search_fields = ["=uuid", "=task_uuid", f"^endpoint__user__{USERNAME}"]
@@ -147,6 +137,11 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         """Whoever may change receivers."""
         may = request.user.has_perm
         return may(MANAGE) or may("cms_ai_images.change_webhookendpoint")
+
+    @admin.display(description=_("last answer"), ordering="response_status")
+    def answer(self, delivery: WebhookDelivery) -> str:
+        """Its status, or why there was none."""
+        return str(delivery.response_status or delivery.error or "–")
 
     @admin.display(description=_("next attempt"))
     def next_attempt(self, delivery: WebhookDelivery) -> Any:
