@@ -17,8 +17,8 @@ from cms_ai_images.webhooks import outbox
 
 class Command(BaseCommand):
     help = (
-        "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes left in the "
-        "storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
+        "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes left in "
+        "the storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,4 +52,7 @@ class Command(BaseCommand):
         forgotten = 0 if keep is None else audit.purge(timezone.now() - timedelta(days=keep))
         idempotency.purge()
         outbox.purge(timezone.now() - timedelta(days=conf.get("WEBHOOK_RETENTION_DAYS")))
-        self.stdout.write(f"Purged drafts: {purged}. Purged references: {unused}. Swept orphans: {swept}. Purged audit entries: {forgotten}.")
+        self.stdout.write(
+            f"Purged drafts: {purged}. Purged references: {unused}. Swept orphans: {swept}. "
+            f"Purged audit entries: {forgotten}."
+        )
