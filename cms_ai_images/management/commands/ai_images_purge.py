@@ -17,8 +17,8 @@ from cms_ai_images.webhooks import outbox
 
 class Command(BaseCommand):
     help = (
-        "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes left in "
-        "the storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
+        "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes "
+        "left in the storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
