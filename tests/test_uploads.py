@@ -121,7 +121,7 @@ def test_sixteen_bits_of_grey_keep_their_middle():
 
 def test_large_picture_is_reduced_in_proportion():
     reduced = upload.clean(saved(Image.new("L", (8000, 2000), 90), "PNG"))
-    assert (reduced.width, reduced.height) == (4096, 1024)
+    assert (reduced.width, reduced.height) == (3072, 768)
 
 
 def test_limits_come_from_the_settings(settings, arrow):

@@ -19,8 +19,9 @@ from cms_ai_images.exceptions import UploadNotAPicture, UploadTooLarge, UploadTo
 
 FORMATS = ("JPEG", "PNG", "WebP")
 """What people have. Each further decoder is one more that a hostile file can choose."""
-MAX_SIDE = 4096
-"""Longest side that is kept, in pixels: more than models draw."""
+MAX_SIDE = 3072
+"""Longest side that is kept, in pixels: half as much again as models draw, for cropping. Twelve megapixels of a phone
+would take three times the bytes of its JPEG, and a second to write."""
 MIN_SIDE = 16
 """Shortest side, in pixels: two cells of a usual latent."""
 MAX_SCANS = 100
