@@ -25,7 +25,7 @@ would take three times the bytes of its JPEG, and a second to write."""
 MIN_SIDE = 16
 """Shortest side, in pixels: two cells of a usual latent."""
 MAX_SCANS = 100
-"""Scans of a progressive JPEG. Usual are ten; each takes as long as decoding all of it, however few bytes it has."""
+"""Scans of a progressive JPEG. Usual are ten; each may walk through all of the picture, however few bytes it has."""
 TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
