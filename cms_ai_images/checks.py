@@ -9,12 +9,13 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
 from . import conf
+from .safety import addresses
 from .types import Priority
 
 
 @checks.register
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: unknown keys. E002: no draft storage. W001: no RQ queues for the default pool. W002: filer's storage."""
+    """E001: unknown keys. E002: no draft storage. E003: lists of hosts. W001: no RQ queues. W002: filer's storage."""
     try:
         alias = conf.get("DRAFT_STORAGE")
     except ImproperlyConfigured as error:
@@ -28,6 +29,15 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
                 id="cms_ai_images.E002",
             )
         )
+    for name in ("REMOTE_PICTURE_HOSTS", "WEBHOOK_ALLOWED_HOSTS"):
+        if wrong := [entry for entry in conf.get(name) if not addresses.is_entry(entry)]:
+            messages.append(
+                checks.Error(
+                    f"CMS_AI_IMAGES[{name!r}] holds what is no host: {', '.join(map(str, wrong))}.",
+                    hint="Write example.org or example.org:8443, without a path, and every subdomain by itself.",
+                    id="cms_ai_images.E003",
+                )
+            )
     missing = [f"images-{p.word}" for p in Priority if f"images-{p.word}" not in getattr(settings, "RQ_QUEUES", {})]
     if len(missing) == len(Priority):
         messages.append(

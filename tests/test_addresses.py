@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cms_ai_images.checks import check_settings
 from cms_ai_images.exceptions import AddressRefused
 from cms_ai_images.safety import addresses
 from cms_ai_images.safety.outgoing import exchange
@@ -83,6 +84,15 @@ def test_a_list_of_hosts_names_scheme_host_and_port():
             addresses.check_listed(url, hosts)
     with pytest.raises(AddressRefused):
         addresses.check_listed("https://hooks.example.org/", [])
+
+
+@pytest.mark.parametrize("entry", ["*.example.org", "https://example.org/hooks", "ftp://example.org", "", "a b@c"])
+def test_what_looks_as_if_it_allowed_more_is_no_entry(entry: str, settings):
+    settings.CMS_AI_IMAGES = {"WEBHOOK_ALLOWED_HOSTS": [entry, "example.com"], "REMOTE_PICTURE_HOSTS": ["example.com"]}
+    messages = [message for message in check_settings() if message.id == "cms_ai_images.E003"]
+    assert len(messages) == 1
+    assert f"holds what is no host: {entry}." in messages[0].msg
+    assert addresses.check_listed("https://example.com", [entry, "example.com"])
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.cache import add_never_cache_headers
+from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -44,7 +45,7 @@ class WebhookEndpointForm(ReasonForm):
 
     def clean_url(self) -> str:
         """One whose host may be called. The name may still lead elsewhere later, so that is looked at again."""
-        url = str(self.cleaned_data["url"])
+        url = iri_to_uri(self.cleaned_data["url"])
         try:
             addresses.check_listed(url, conf.get("WEBHOOK_ALLOWED_HOSTS"))
         except AddressRefused as error:

@@ -46,18 +46,33 @@ def port_of(parts: SplitResult) -> int:
 
 
 def check_listed(url: str, hosts: Iterable[str]) -> SplitResult:
-    """Raise `AddressRefused` unless the host is in the list.
-
-    An entry is `example.org`, `example.org:8443` or `http://example.org`: without a scheme it means https, without a
-    port the scheme's own. Subdomains have entries of their own.
-    """
+    """Raise `AddressRefused` unless the host is in the list."""
     parts = split(url)
-    listed = (split(entry if "://" in entry else f"https://{entry}") for entry in hosts)
-    if (parts.scheme, parts.hostname, port_of(parts)) not in {
-        (entry.scheme, entry.hostname, port_of(entry)) for entry in listed
-    }:
+    if server_of(parts) not in {server_of(split_entry(entry)) for entry in hosts if is_entry(entry)}:
         raise AddressRefused(host=parts.hostname)
     return parts
+
+
+def server_of(parts: SplitResult) -> tuple[str, str, int]:
+    """(scheme, host, port): who is asked."""
+    return parts.scheme, str(parts.hostname), port_of(parts)
+
+
+def split_entry(entry: str) -> SplitResult:
+    """The parts of an entry of a list of hosts: `example.org`, `example.org:8443` or `http://example.org`.
+
+    Without a scheme it means https, without a port the scheme's own. Subdomains have entries of their own.
+    """
+    return split(entry if "://" in entry else f"https://{entry}")
+
+
+def is_entry(entry: str) -> bool:
+    """Whether a list of hosts may hold this. What looks as if it allowed a path, or every subdomain, would not."""
+    try:
+        parts = split_entry(entry)
+    except AddressRefused:
+        return False
+    return "*" not in parts.netloc and parts.path in ("", "/") and not parts.query and not parts.fragment
 
 
 def is_public(address: str) -> bool:
