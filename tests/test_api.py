@@ -332,7 +332,12 @@ class TestChoices:
         (model,) = client.get(url("model-list")).json()["results"]
         assert model["output_formats"] == ["png", "webp", "jpeg"]
         assert model["parameter_limits"] == {"steps": [1, 8], "guidance_scale": [0, 30], "strength": [0, 1]}
-        assert model["default_parameters"] == {"steps": 20, "guidance_scale": 5.0, "output_format": "webp", "strength": 0.6}
+        assert model["default_parameters"] == {
+            "steps": 20,
+            "guidance_scale": 5.0,
+            "output_format": "webp",
+            "strength": 0.6,
+        }
 
     def test_folders_are_told_by_their_paths(self, client, django_assert_max_num_queries):
         press = Folder.objects.create(name="Press")

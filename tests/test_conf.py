@@ -59,8 +59,15 @@ def test_limits_of_the_site_are_laid_over_the_others(settings) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"acitve_tasks": 5}, {"active_tasks": 0}, {"steps": -1}, {"steps": True}, {"steps": "9"}, {"steps": 9.5}]
-    + [{"task_seconds": None}],
+    [
+        {"acitve_tasks": 5},
+        {"active_tasks": 0},
+        {"steps": -1},
+        {"steps": True},
+        {"steps": "9"},
+        {"steps": 9.5},
+        {"task_seconds": None},
+    ],
 )
 def test_limit_that_cannot_be_is_an_error(settings, limits) -> None:
     settings.CMS_AI_IMAGES = {"LIMITS": limits}
