@@ -43,7 +43,9 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--port", str(self.port)]
-        self.process = subprocess.Popen([*command, "--log-level", "warning"], env=child_environment())
+        self.process = subprocess.Popen(
+            [*command, "--log-level", "warning", "--timeout-graceful-shutdown", "1"], env=child_environment()
+        )
         self.looked_at = psutil.Process(self.process.pid)
 
     def get(self, path: str, headers: dict[str, str]) -> HTTPResponse:
