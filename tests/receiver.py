@@ -67,7 +67,7 @@ class Receiver:
         """What allows this site to call it."""
         return {"WEBHOOK_ALLOWED_HOSTS": [f"http://{self.host}"], "WEBHOOK_PRIVATE_HOSTS": ["127.0.0.1"]}
 
-    def wait(self, seconds: float = 20) -> Message:
+    def wait(self, seconds: float = 60) -> Message:
         """The next message, when it is there."""
         try:
             return self._arrived.get(timeout=seconds)

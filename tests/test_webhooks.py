@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,7 @@ from cms_ai_images.webhooks.courier import Courier
 from .conftest import make_user
 from .factories import make_task
 from .receiver import Receiver
+from .services import child_environment, manage
 
 pytestmark = pytest.mark.django_db
 
@@ -356,6 +359,24 @@ class TestCourier:
             assert receiver.wait().verified(endpoint.secret)["data"]["id"] == str(task.uuid)
         finally:
             courier.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_of_its_own_sends_until_it_is_stopped(receiver: Receiver) -> None:
+    first = make_delivery(receiver)
+    site = {**receiver.settings, "RECONCILE_SECONDS": 0.1}
+    environment = child_environment(AI_IMAGES_TEST_SETTINGS=json.dumps(site))
+    process = subprocess.Popen(manage("ai_images_webhooks"), env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert receiver.wait(120).headers["webhook-id"] == first.message_id
+        second = make_delivery(receiver)
+        assert receiver.wait().headers["webhook-id"] == second.message_id
+        process.terminate()
+        assert process.communicate(timeout=60) == ("Sending webhooks.\n", None)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 class TestAdmin:
