@@ -48,15 +48,17 @@ ABOUT_THE_CALLER = ('"auth_', "apitoken", "grouplimits")
 
 def api_latency(site: Site) -> Result:
     """How much longer submit, show and list take with a million tasks than with a thousand, at 50 requests a second."""
-    few, many, seconds = (60, 600, 1) if site.quick else (1000, 1_000_000, 20)
+    few, many, seconds, processes = (60, 600, 1, 1) if site.quick else (1000, 1_000_000, 20, PROCESSES)
     model = site.model("api", pool="silent")
     callers = [caller(number) for number in range(AUTHORS)]
     figures: dict[str, dict[str, Any]] = {}
-    with serving(site, "--workers", str(PROCESSES)) as port, living_worker("silent"):
+    with serving(site, "--workers", str(processes)) as port, living_worker("silent"):
         for rows in (few, many):
             fill(model, rows, [author.pk for author, _token in callers])
             for name, requests in kinds_of_requests(model, callers, seconds * RATE).items():
-                load(port, requests[: 2 * AUTHORS], RATE)  # warms up, and notes once a minute that the tokens are used
+                load(
+                    port, requests[: processes * AUTHORS], RATE
+                )  # warms up, and notes once a minute that the tokens are used
                 used = processor_seconds(site)
                 answers = load(port, requests, RATE)
                 cost = {"cpu_ms": 1000 * (processor_seconds(site) - used) / len(requests)}

@@ -40,6 +40,7 @@ DETAILS = {
 }
 
 
+@pytest.mark.timeout(1200)  # they start a dozen processes, and a busy machine takes its time
 def test_all_of_them_run_and_print_one_json_object():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AI_IMAGES_")}
     ended = subprocess.run(
