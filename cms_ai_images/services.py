@@ -318,8 +318,8 @@ def _store(
 
 
 def _cost(model: GenerationModel, operation: str, quality: str, pictures: int) -> int:
-    """Points for so many pictures at today's price."""
-    return model.price(operation, quality) * pictures
+    """Points for so many pictures at today's price; nothing where points are not counted."""
+    return model.price(operation, quality) * pictures if conf.get("CREDITS") else 0
 
 
 def _check_worker(model: GenerationModel) -> None:

@@ -540,6 +540,17 @@ def test_model_is_edited_and_empty_boxes_mean_nothing(site: Client) -> None:
     assert model.default_parameters == {"steps": 4}
 
 
+def test_qualities_and_prices_are_set_beside_each_other(site: Client) -> None:
+    model = make_model()
+    address = url(GenerationModel, "change", model.pk)
+    values = {"qualities": '{"high": {"steps": 40}}', "prices": '{"text_to_image": {"standard": 30, "high": 60}}'}
+    values |= {"sizes": "[[128, 128]]", "operations": '["text_to_image"]', "weights": "[]"}
+    assert site.post(address, {**form_of(site.get(address)), **values}).status_code == 302
+    model.refresh_from_db()
+    assert model.qualities == {"high": {"steps": 40}}
+    assert model.price("text_to_image", "high") == 60
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -645,6 +656,8 @@ def test_while_points_are_not_counted_nothing_of_them_is_seen(client_of, admin: 
     assert off.get(url(model, page)).status_code == 403
     assert "redit" not in off.get(reverse("admin:index")).content.decode()
     assert "points" not in off.get(url(GroupLimits, "add")).content.decode()
+    assert "rice" not in off.get(url(GenerationModel, "add")).content.decode()
+    assert "oints" not in off.get(url(GenerationTask, "change", make_task().pk)).content.decode()
 
 
 @pytest.mark.parametrize(("model", "page"), [*POINTS, (GroupLimits, "changelist"), (GroupLimits, "add")])

@@ -82,6 +82,11 @@ def set_limits(settings: Any, **site: Any) -> None:
     settings.CMS_AI_IMAGES = {"LIMITS": {"requests_per_minute": None, **site}}
 
 
+def count_points(settings: Any) -> None:
+    """A site where pictures cost points, and everybody has plenty."""
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True, "MONTHLY_POINTS": 1000}
+
+
 # -- Whose limits ------------------------------------------------------------------------------------------------------
 
 
@@ -220,12 +225,17 @@ class TestQualities:
         assert refused(author, steps=40).params["high"] == 25
         assert refused(author, quality="high", steps=41).params["high"] == 40
 
-    def test_costs_what_the_model_says(self, author: User, model: GenerationModel) -> None:
+    def test_costs_what_the_model_says(self, author: User, model: GenerationModel, settings) -> None:
+        count_points(settings)
         assert ask(author, num_images=2).cost == 60
         assert ask(author, num_images=2, quality="high").cost == 120
         assert ask(author, quality="draft").cost == 30  # without a price of its own
 
-    def test_is_charged_again_with_a_retry(self, author: User, model: GenerationModel) -> None:
+    def test_costs_nothing_where_points_are_not_counted(self, author: User, model: GenerationModel) -> None:
+        assert ask(author, num_images=2, quality="high").cost == 0
+
+    def test_is_charged_again_with_a_retry(self, author: User, model: GenerationModel, settings) -> None:
+        count_points(settings)
         task = services.cancel(author, ask(author, quality="high"))
         assert services.retry(author, task).cost == 60
 

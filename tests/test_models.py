@@ -107,8 +107,8 @@ def test_account_is_one_user_s_or_one_group_s_and_never_below_zero(author: User)
     CreditAccount.objects.create(group=group)
     rows = CreditAccount.objects.filter(pk=account.pk)
     refused(rows, balance=-1)
-    refused(rows, user=None)
-    for fields in ({}, {"user": author}, {"user": author, "group": group}):
+    refused(rows, group=Group.objects.create(name="Weather"))
+    for fields in ({"user": author}, {"group": group}, {"user": author, "group": group}):
         with pytest.raises(IntegrityError), transaction.atomic():
             CreditAccount.objects.create(**fields)
     for account in (CreditAccount(), CreditAccount(user=author, group=group)):
@@ -176,6 +176,8 @@ def test_worker_lives_while_it_says_so(settings) -> None:
         ("prices", {"text_to_image": 30}, "object of objects"),
         ("prices", {"text_to_image": {"standard": "cheap"}}, "object of objects"),
         ("prices", {"text_to_image": {"standard": -1}}, "object of objects"),
+        ("prices", {"text-to-image": {"standard": 30}}, "text-to-image.standard"),
+        ("prices", {"text_to_image": {"standard": 30, "hihg": 60}}, "text_to_image.hihg"),
         ("weights", {"file": "a.safetensors"}, "JSON list of objects"),
         ("weights", ["a.safetensors"], "JSON list of objects"),
         ("options", ["fast"], "JSON object"),
@@ -212,6 +214,7 @@ def test_right_model_passes_and_describes_itself() -> None:
     model = make_model(
         default_parameters={"steps": 9, "guidance_scale": 0, "output_format": "webp"},
         parameter_limits={"steps": [1, 9], "guidance_scale": [0, 1.5]},
+        qualities={"high": {"steps": 9}},
         prices={"text_to_image": {"standard": 30, "high": 60}},
         weights=[{"file": "style.safetensors"}],
     )

@@ -223,7 +223,8 @@ def test_changes_are_told_with_old_and_new_values_and_why(designer: User) -> Non
     assert AuditEntry.objects.count() == 1
 
 
-def test_a_price_is_an_event_of_its_own(admin: User) -> None:
+def test_a_price_is_an_event_of_its_own(admin: User, settings: Any) -> None:
+    settings.CMS_AI_IMAGES = {"CREDITS": True}
     model = make_model()
     client = client_of(admin)
     address = url(GenerationModel, "change", model.pk)

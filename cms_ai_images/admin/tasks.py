@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from cms_ai_images import services
+from cms_ai_images import conf, services
 from cms_ai_images.admin.filters import ModelFilter, StyleFilter
 from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.exceptions import AIImagesError
@@ -112,6 +112,11 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         (_("Made for"), {"fields": ["origin_type", "origin_id", "origin_field"]}),
         (_("Dates"), {"fields": ["created_at", "started_at", "finished_at"]}),
     ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: GenerationTask | None = None) -> Any:
+        """Without points while they are not counted."""
+        sets = super().get_fieldsets(request, obj)
+        return sets if conf.get("CREDITS") else [each for each in sets if "cost" not in each[1]["fields"]]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GenerationTask]:
         """Authors see their own history, whoever has the permission everybody's."""

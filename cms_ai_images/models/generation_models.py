@@ -211,10 +211,23 @@ class GenerationModel(models.Model):
                 "Give an object of objects of whole numbers up to %(most)d, for example "
                 '{"text_to_image": {"standard": 30}}.'
             ) % {"most": shapes.MAX_POINTS}
+        elif "qualities" not in errors and (names := self._never_charged()):
+            errors["prices"] = _("Nobody can ask for this, so it would never be charged: %(names)s.") % {
+                "names": ", ".join(names)
+            }
         if message := self._wrong_defaults("parameter_limits" not in errors):
             errors["default_parameters"] = message
         if errors:
             raise ValidationError(errors)
+
+    def _never_charged(self) -> list[str]:
+        """Prices of what is no operation, or no quality of this model: a slip of the pen would give pictures away."""
+        return [
+            f"{operation}.{quality}"
+            for operation, prices in self.prices.items()
+            for quality in prices
+            if operation not in Operation.values or quality not in {STANDARD, *self.qualities}
+        ]
 
     def _wrong_defaults(self, check_limits: bool) -> str:
         """What is wrong with the default parameters; they hold where an author says nothing, so they must work."""
