@@ -324,6 +324,8 @@ def test_managers_see_everybodys_through_the_api(author: User, winter: Group) ->
         ({"by": "shoe"}, "by"),
         ({"from": "2026"}, "from"),
         ({"to": "2026-00"}, "to"),
+        ({"from": "0000-01", "to": "0000-02"}, "from"),
+        ({"from": "9999-12", "to": "9999-12"}, "from"),
         ({"user": "admin"}, "user"),
         ({"from": "2026-03", "to": "2026-01"}, "from"),
         ({"from": "2000-01", "to": "2026-01"}, "from"),

@@ -17,7 +17,8 @@ from cms_ai_images.api.filters import EVERYBODY
 from cms_ai_images.exceptions import NotFound, NotPermitted
 from cms_ai_images.spending import DIMENSIONS, MAX_MONTHS, Period
 
-MONTH = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
+MONTH = r"^2[0-9]{3}-(0[1-9]|1[0-2])$"
+"""Of a year that dates can be reckoned from: not 0000, and not 9999, which has no year after it."""
 EARLIEST = date(2000, 1, 1)
 
 
