@@ -46,12 +46,19 @@ def _forget_deleted(*, instance: Any, **kwargs: Any) -> None:
 def forget_names(user: Any) -> None:
     """Take this user's name out of the audit trail and the ledger. The links to the row go with the row."""
     AuditEntry.objects.filter(actor=user).update(actor_label=DELETED_USER)
-    CreditAccount.objects.filter(user=user).update(label=DELETED_USER)
-    _about(CreditAccount.objects.filter(user=user)).update(object_label=DELETED_USER)
-    told = list(_about(APIToken.objects.filter(user=user)))
+    accounts = CreditAccount.objects.filter(user=user)
+    accounts.update(label=DELETED_USER)
+    told = list(_about(accounts))
     for entry in told:
+        entry.object_label = DELETED_USER
+        _forget_in_changes(entry, user)
+    for entry in _about(APIToken.objects.filter(user=user)):
         entry.object_label = ""
         entry.details.pop("user", None)
+        told.append(entry)
+    for entry in AuditEntry.objects.filter(action=AuditEntry.Action.WEBHOOK_CHANGED):  # one may have been theirs once
+        if _forget_in_changes(entry, user):
+            told.append(entry)
     AuditEntry.objects.bulk_update(told, ["object_label", "details"], batch_size=BATCH)
 
 
@@ -80,6 +87,16 @@ def _about(rows: QuerySet[Any]) -> QuerySet[AuditEntry]:
     """What the trail tells of these few rows."""
     keys = [str(key) for key in rows.values_list("pk", flat=True)]
     return AuditEntry.objects.filter(object_type=rows.model._meta.model_name, object_id__in=keys)
+
+
+def _forget_in_changes(entry: AuditEntry, user: Any) -> bool:
+    """Where somebody was chosen in a form: the name among the old and new values. Returns whether it was there."""
+    changes = entry.details.get("changes", {})
+    pair = changes.get("user", [])
+    if str(user) not in pair:
+        return False
+    changes["user"] = [DELETED_USER if value == str(user) else value for value in pair]
+    return True
 
 
 def _forget_descriptions(tasks: Iterable[GenerationTask]) -> None:

@@ -10,15 +10,16 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from filer.models import Image as FilerImage
 
 from cms_ai_images import audit, conf, credits, erasure, outcomes, services, tokens
 from cms_ai_images.exceptions import InsufficientCredits, WorkerLost
 from cms_ai_images.library import intake
-from cms_ai_images.models import AuditEntry, CreditAccount, CreditEntry, GenerationTask
+from cms_ai_images.models import AuditEntry, CreditAccount, CreditEntry, GenerationTask, WebhookEndpoint
 from cms_ai_images.models.audit import DELETED_USER
 from cms_ai_images.types import GenerationRequest, PictureDetails, Status
 
@@ -214,6 +215,24 @@ def test_anonymise_forgets_the_name_where_something_is_about_the_person(author: 
     assert (account.label, account.balance) == (DELETED_USER, 5)
     assert "author" not in str(list(AuditEntry.objects.values()))
     assert {token.details.get("user") for token in AuditEntry.objects.filter(action="token_created")} == {None, "admin"}
+
+
+def test_anonymise_forgets_the_name_among_the_values_of_a_form(author: User, other_author: User, admin: User) -> None:
+    """Whose account was opened, and whose tasks a webhook was told of."""
+    client = Client()
+    client.force_login(admin)
+    with override_settings(CMS_AI_IMAGES={"CREDITS": True}):
+        for user in (author, other_author):
+            data = {"user": user.pk, "group": "", "allowance": 5}
+            assert client.post(reverse("admin:cms_ai_images_creditaccount_add"), data).status_code == 302
+    hook = WebhookEndpoint.objects.create(name="hook", url="https://example.org/")
+    told = [[None, author.username], [author.username, other_author.username], [None, admin.username]]
+    for pair in told:
+        audit.record(audit.Action.WEBHOOK_CHANGED, hook, by=admin, changes={"user": pair})
+    deleted(author, "anonymise")
+    pairs = [entry.details["changes"]["user"] for entry in AuditEntry.objects.order_by("pk")]
+    others = [[None, "other"], [None, DELETED_USER], [DELETED_USER, "other"], [None, "admin"]]
+    assert pairs == [[None, DELETED_USER], *others]
 
 
 def test_remove_forgets_the_prompts_wherever_they_are(
