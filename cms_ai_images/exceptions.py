@@ -287,7 +287,10 @@ class NotFound(AIImagesError):
 class InsufficientCredits(AIImagesError):
     code = "insufficient_credits"
     status = 402
-    message = _("This would cost %(cost)d points and %(balance)d are left. Ask for fewer pictures.")
+    message = _(
+        "This would cost %(cost)d points and %(balance)d are left. Ask for fewer pictures, or "
+        "ask an administrator for points."
+    )
 
 
 class RateLimited(AIImagesError):

@@ -63,7 +63,8 @@ def test_what_cannot_be_paid_is_refused_and_the_description_kept(site: Site, pag
     dialog = Dialog(page).open().generate(count=4)
     short = "4 × 30 = 120 of your 70 points. Not enough: ask for fewer pictures."
     expect(dialog.action("Generate")).to_have_accessible_description(re.compile(re.escape(short)))
-    expect(dialog.alert).to_have_text("This would cost 120 points and 70 are left. Ask for fewer pictures.")
+    refusal = "This would cost 120 points and 70 are left. Ask for fewer pictures, or ask an administrator for points."
+    expect(dialog.alert).to_have_text(refusal)
     expect(dialog.prompt).to_have_value(PROMPT)
     expect(dialog.action("Generate")).not_to_have_attribute("aria-disabled", "true")
     expect(dialog.root).to_have_attribute("data-state", "idle")
@@ -86,6 +87,13 @@ def test_points_that_were_spent_elsewhere_are_told_with_the_refusal(site: Site, 
     expect(dialog.alert).to_contain_text("20 are left")
     expect(dialog.root.get_by_text("60 of your 20 points. Not enough")).to_be_visible()
     expect(dialog.prompt).to_have_value(PROMPT)
+
+
+def test_that_fewer_pictures_would_not_help_is_not_held_back(site: Site, page: Page) -> None:
+    give(site, 20)
+    dialog = Dialog(page).open()
+    dialog.form.get_by_role("radio", name="1", exact=True).check()
+    expect(dialog.root.get_by_text("30 of your 20 points. Not enough for one picture.")).to_be_visible()
 
 
 def test_that_few_are_left_is_said_in_time(site: Site, page: Page) -> None:

@@ -29,7 +29,8 @@ export class Cost {
     const isPriced = this.isCounted && each !== undefined;
     const text = isPriced ? this.#words(each, count) : "";
     const isShort = isPriced && this.#credits.balance !== null && each * count > this.#credits.balance;
-    const warning = isShort ? "too_dear" : isPriced && this.#credits.low ? "low_balance" : null;
+    const short = each > this.#credits?.balance ? "not_for_one" : "too_dear";
+    const warning = isShort ? short : isPriced && this.#credits.low ? "low_balance" : null;
     setText(this.price, warning ? `${text}. ${this.#texts.get(warning)}` : text);
     this.price.classList.toggle("short", isShort);
   }
