@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .axe import violations
 from .conftest import OpenPage
@@ -334,6 +334,28 @@ def test_a_server_that_is_away_keeps_the_text(page: Page) -> None:
     page.unroute("**/api/v1/tasks/")
     dialog.action("Generate").click()
     dialog.wait_for_pictures()
+
+
+def test_a_request_whose_answer_was_lost_is_made_once(site: Site, page: Page) -> None:
+    before = site.count_tasks()
+    dialog = Dialog(page).open()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/v1/tasks/", lose)
+    dialog.generate(count=1)
+    expect(dialog.alert).to_contain_text("The server does not answer")
+    assert site.count_tasks() == before + 1
+    page.unroute("**/api/v1/tasks/")
+    dialog.action("Generate").click()
+    dialog.wait_for_pictures()
+    assert site.count_tasks() == before + 1
+    dialog.action("Generate").click()  # the same words again, and this time others are wanted
+    expect(dialog.action("Use")).to_be_hidden()
+    dialog.wait_for_pictures()
+    assert site.count_tasks() == before + 2
 
 
 def test_to_cancel_what_has_just_got_ready_is_no_error(page: Page) -> None:

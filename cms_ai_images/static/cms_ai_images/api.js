@@ -22,6 +22,8 @@ function cookie(name) {
 }
 
 export class ImagesAPI {
+  #unheard = null; // {body, key} of the last request for pictures, until its answer is here
+
   /**
    * @param {string} url - The root of the API, ending in a slash.
    * @param {{csrfCookie?: string, csrfToken?: string}} [csrf] - The cookie is read anew each time, because logging in
@@ -86,8 +88,13 @@ export class ImagesAPI {
     return this.#get(`tasks/${id}/?previews=1`);
   }
 
-  createTask(request) {
-    return this.#post("tasks/", request);
+  /** Repeated because no answer was heard, the same request leads to the same task: nothing is drawn or paid twice. */
+  async createTask(request) {
+    const body = JSON.stringify(request);
+    if (this.#unheard?.body !== body) this.#unheard = { body, key: randomKey() };
+    const task = await this.#write("POST", "tasks/", request, { "Idempotency-Key": this.#unheard.key });
+    this.#unheard = null;
+    return task;
   }
 
   cancel(id) {
@@ -124,12 +131,12 @@ export class ImagesAPI {
     return this.#write("POST", path, body);
   }
 
-  #write(method, path, body = {}) {
+  #write(method, path, body = {}, headers = {}) {
     const token =
       cookie(this.csrfCookie) || document.querySelector("[name=csrfmiddlewaretoken]")?.value || this.csrfToken;
     return this.#send(path, {
       method,
-      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token, ...headers },
       body: JSON.stringify(body),
     });
   }
@@ -156,6 +163,9 @@ export class ImagesAPI {
     return data;
   }
 }
+
+/** Not `randomUUID`, which plain HTTP does not have. */
+const randomKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** The JSON value, or null where a proxy or an error page answered with something else. */
 function parse(text) {
