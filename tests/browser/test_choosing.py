@@ -175,6 +175,42 @@ def test_a_discarded_picture_goes_and_the_one_beside_it_is_chosen(site: Site, pa
     assert states == [("draft",), ("draft",), ("discarded",), ("draft",)]
 
 
+def test_the_same_words_and_seed_draw_nothing_anew_and_that_is_said(site: Site, page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
+    count = site.count_tasks()
+    dialog.action("Use these settings").click()
+    dialog.action("Generate").click()
+    expect(dialog.root.get_by_text("Drawn already", exact=False).first).to_be_visible()
+    expect(dialog.pictures).to_have_count(1)
+
+    dialog.use().root.get_by_label("Alternative text").fill("My own words")
+    dialog.action("Generate").click()
+    expect(dialog.root.get_by_text("Drawn already", exact=False).first).to_be_visible()
+    expect(dialog.root).to_have_attribute("data-state", "choosing")
+    assert site.count_tasks() == count
+    dialog.use()
+    expect(dialog.root.get_by_label("Alternative text")).to_have_value("My own words")
+
+
+def test_what_was_thrown_away_or_taken_does_not_come_back_as_it_was(page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=2).wait_for_pictures()
+    dialog.action("Discard").click()
+    expect(dialog.pictures).to_have_count(1)
+    waiting = dialog.root.get_by_role("list", name=re.compile("more request|Also asked for")).get_by_role("button")
+    for step in ("discarded", "taken"):
+        dialog.generate(model="Endless model", count=1)
+        expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
+        expect(waiting).to_have_text([f"{PROMPT}1 picture"] if step == "discarded" else [])
+        page.wait_for_timeout(600)  # a double click cancels nothing
+        dialog.action("Cancel").click()
+        expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
+        expect(dialog.pictures).to_have_count(1)
+        expect(dialog.root.locator(".box")).to_have_count(1)
+        if step == "discarded":
+            dialog.use().action("Add to library only").click()
+        expect(dialog.root.get_by_text("In the library", exact=True)).to_be_visible()
+
+
 def test_pictures_that_are_gone_are_said_to_be(site: Site, page: Page) -> None:
     dialog = Dialog(page).open().generate(count=4).wait_for_pictures()
     newest = site.query("SELECT id, file FROM cms_ai_images_generatedimage ORDER BY id DESC LIMIT 4")

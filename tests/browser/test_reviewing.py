@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from .axe import violations
 from .conftest import OpenPage
@@ -246,6 +246,20 @@ def test_escape_closes_the_topmost_thing_only(page: Page) -> None:
     expect(view).to_be_hidden()
     expect(dialog.root).to_be_visible()
     page.keyboard.press("Escape")
+    expect(dialog.root).to_be_hidden()
+
+
+def test_a_picture_on_its_way_into_the_text_is_not_left(page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
+    held: list[Route] = []
+    page.route("**/accept/", lambda route: held.append(route))
+    with page.expect_request("**/accept/"):
+        dialog.action("Insert").click()
+    page.keyboard.press("Escape")
+    dialog.action("Back").click(force=True)  # which says that it is disabled
+    expect(dialog.root).to_have_attribute("data-state", "reviewing")
+    held[0].continue_()
+    expect(page.locator(".tiptap img")).to_have_count(1)
     expect(dialog.root).to_be_hidden()
 
 

@@ -42,7 +42,7 @@ export class Controller {
       vary: () => this.#attempt(() => this.#vary()),
       recall: (image) => this.#recall(image),
       discard: (image) => this.#attempt(() => this.#discard(image)),
-      openTask: (task) => this.#course.open(task),
+      openTask: (task) => this.#busy || this.#course.open(task),
       retry: (task) => this.#attempt(async () => this.#course.open(await this.api.retry(task.id))),
       openTasks: () => this.#course.ask(),
       leaveHistory: () => this.#showView(this.#viewOfState),
@@ -92,8 +92,8 @@ export class Controller {
       cancel: () => Date.now() > this.#cancelFrom && this.#attempt(() => this.#cancel()),
       retry: () => this.#attempt(async () => this.#course.follow(await this.api.retry(this.#course.failed.id))),
       "put-away": () => this.#attempt(() => this.#putAway()),
-      use: () => this.#use(),
-      back: () => this.#back(),
+      use: () => this.#busy || this.#use(),
+      back: () => this.#busy || this.#back(),
       library: () => this.#attempt(() => this.#addToLibrary()),
       history: () => this.#showView(this.views.current === "history" ? this.#viewOfState : "history"),
     };
@@ -114,7 +114,7 @@ export class Controller {
     if (event.target !== this.dialog || view === "results") return;
     event.preventDefault();
     if (view === "history") this.#showView(this.#viewOfState);
-    else this.#back();
+    else if (!this.#busy) this.#back(); // it is on its way into the text
   }
 
   /** Back from another tab, perhaps from logging in there. */
@@ -142,11 +142,19 @@ export class Controller {
     const settings = this.compose.settings();
     const task = await this.api.createTask(request);
     this.compose.remember(settings, task);
+    const isShown = this.round.task?.id === task.id;
     this.#course.follow(task);
+    if (isShown) this.#tellSame(task);
     this.#updateCredits();
     this.#cancelFrom = Date.now() + DOUBLE_CLICK;
     this.#showView("results");
     part(this.#root, "results").scrollIntoView(); // on a phone they are below the form
+  }
+
+  /** Exactly these pixels were asked for: the server draws nothing twice, and answers with what is shown already. */
+  #tellSame(task) {
+    if (this.machine.state === "reviewing") this.machine.to("choosing");
+    this.status.say({ kind: `same ${task.id}`, text: this.texts.get("same") });
   }
 
   async #cancel() {
@@ -183,7 +191,9 @@ export class Controller {
 
   async #addToLibrary() {
     if (!this.review.isComplete()) return;
-    this.gallery.replace(await this.#accept());
+    const accepted = await this.#accept();
+    this.gallery.replace(accepted);
+    this.#course.note(accepted);
     this.#back();
     this.status.say({ kind: "library", text: this.texts.get("in_library") });
   }
@@ -197,7 +207,7 @@ export class Controller {
   }
 
   async #discard(image) {
-    await this.api.discard(image.id);
+    this.#course.note(await this.api.discard(image.id));
     this.gallery.remove(image);
     if (this.gallery.chosen) this.gallery.focus();
     else this.#leave();

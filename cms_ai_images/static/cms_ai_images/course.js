@@ -81,6 +81,15 @@ export class Course {
     this.clear();
   }
 
+  /** A picture of the task that is shown has become `image`: taken, or thrown away. It must not come back as it was. */
+  note(image) {
+    const { round, desk } = this.#parts;
+    const images = round.task.images.map((other) => (other.id === image.id ? image : other));
+    round.task = { ...round.task, images };
+    if (this.#matters(round.task)) desk.update(round.task);
+    else desk.remove(round.task.id);
+  }
+
   /** Back to an empty right pane; what was typed stays. */
   clear() {
     const { round, gallery, status, desk } = this.#parts;
