@@ -48,7 +48,7 @@ def test_seeding_twice_makes_nothing_twice_and_keeps_what_was_changed():
 
     seed(Path("/models/second"))
 
-    assert [table.objects.count() for table in tables] == before == [3, 2, 6, 6, 2, 1]
+    assert [table.objects.count() for table in tables] == before == [4, 3, 6, 6, 2, 1]
     assert StylePreset.objects.get(slug="photo").name == "Press photo"
     assert Group.objects.get(name="Editor").permissions.count() == 0
     model = GenerationModel.objects.get()
@@ -71,12 +71,12 @@ def test_the_seeded_rows_pass_their_own_validation():
 @pytest.mark.django_db
 def test_each_person_may_do_their_work_and_no_more():
     seed(Path("/models/demo"))
-    editor, designer = (User.objects.get(username=name) for name in ("editor", "designer"))
+    editor, designer, manager = (User.objects.get(username=name) for name in ("editor", "designer", "manager"))
     assert editor.has_perms(["cms_ai_images.generate", "articles.change_article", "filer.can_use_directory_listing"])
-    assert not editor.has_perm("cms_ai_images.change_stylepreset")
-    assert designer.has_perms(["cms_ai_images.generate", "cms_ai_images.change_stylepreset"])
-    assert not any(user.has_perm("cms_ai_images.view_all_tasks") for user in (editor, designer))
-    assert not any(user.has_perm("cms_ai_images.change_generationmodel") for user in (editor, designer))
+    assert not editor.has_perm("cms_ai_images.manage_presets")
+    assert designer.has_perms(["cms_ai_images.generate", "cms_ai_images.manage_presets", "cms_ai_images.approve"])
+    for permission in ("cms_ai_images.view_all_tasks", "cms_ai_images.manage_models", "cms_ai_images.manage_credits"):
+        assert [user.has_perm(permission) for user in (editor, designer, manager)] == [False, False, True]
 
 
 # -- Refusals ----------------------------------------------------------------------------------------------------------
