@@ -313,8 +313,8 @@ class StorageFull(AIImagesError):
     code = "storage_full"
     status = 409
     message = _(
-        "Your drafts and the pictures that you brought take %(used)d of %(limit)d MiB, so there is no room for more. "
-        "Discard what you do not need, or put it into the library."
+        "Your drafts and the pictures that you brought take %(used)d of %(limit)d MiB, and what is asked for does not "
+        "fit in as well. Discard what you do not need, or put it into the library."
     )
 
 

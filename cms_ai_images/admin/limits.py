@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf
@@ -41,7 +42,7 @@ class GroupLimitsAdmin(ManagedAdmin):
         if db_field.name != "operations":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         return forms.MultipleChoiceField(
-            label=db_field.verbose_name,
+            label=capfirst(db_field.verbose_name),
             help_text=_("What members may ask for. None ticked: as elsewhere."),
             choices=Operation.choices,
             widget=forms.CheckboxSelectMultiple,
