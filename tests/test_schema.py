@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from django.db import close_old_connections
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.validation import validate_schema
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -34,7 +36,7 @@ from schemathesis.specs.openapi.checks import (
 
 from cms_ai_images import preferences, services
 from cms_ai_images.api import urls
-from cms_ai_images.api.schema import schema
+from cms_ai_images.api.schema import _schema, schema
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import PictureDetails, Status
 
@@ -93,11 +95,29 @@ class TestSchema:
             "COERCE_DECIMAL_TO_STRING": False,
         }
         with override_settings(REST_FRAMEWORK=odd):
-            schema.cache_clear()
+            _schema.cache_clear()
             try:
                 assert json.dumps(schema()) == before
             finally:
-                schema.cache_clear()
+                _schema.cache_clear()
+
+    def test_whoever_is_first_together_gets_the_same_and_leaves_the_sites_own_settings(self) -> None:
+        own = spectacular_settings.TITLE
+        _schema.cache_clear()
+        start = threading.Barrier(4)
+        made: list[dict[str, Any]] = []
+
+        def ask() -> None:
+            start.wait(60)
+            made.append(schema())
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        assert made == [schema()] * 4
+        assert own == spectacular_settings.TITLE
 
     def test_is_served_to_everybody_and_kept(self, db: None) -> None:
         response = Client().get(url("schema"))

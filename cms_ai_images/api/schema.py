@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -66,10 +67,18 @@ SETTINGS: dict[str, Any] = {
 }
 """All that could be set otherwise by the site for an API of its own."""
 
+_turn = threading.Lock()
+"""The package has one set of settings for a process: two that change it at once would leave ours in it for good."""
+
+
+def schema() -> dict[str, Any]:
+    """The schema as plain values. Whoever comes while it is made waits for it."""
+    with _turn:
+        return _schema()
+
 
 @lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
-    """The schema as plain values."""
+def _schema() -> dict[str, Any]:
     root = reverse("cms_ai_images:task-list").removesuffix("/tasks/")
     with override("en"), patched_settings({**SETTINGS, "SERVERS": [{"url": root}]}):
         made = SchemaGenerator(urlconf=URLCONF).get_schema(request=None, public=True)
