@@ -15,10 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from cms_ai_images import services
-from cms_ai_images.exceptions import IdempotencyKeyReused
+from cms_ai_images.exceptions import IdempotencyKeyReused, InvalidRequest
 from cms_ai_images.models import GenerationTask, IdempotencyKey
 from cms_ai_images.types import GenerationRequest
 
+HEADER = "Idempotency-Key"
+LENGTH = 255
+"""Most characters of a key."""
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
 
@@ -27,9 +30,11 @@ def request_once(user: Any, key: str, request: GenerationRequest) -> tuple[Gener
     """The task of this key, and whether it was there already; else a new one.
 
     The row of the key and the task are one transaction: whoever comes with the same key at the same moment waits for
-    it at the unique index. A request that is refused leaves no key behind. Raises `IdempotencyKeyReused`, and whatever
-    `services.request_generation` does.
+    it at the unique index. A request that is refused leaves no key behind. Raises `InvalidRequest` for what is no key,
+    `IdempotencyKeyReused`, and whatever `services.request_generation` does.
     """
+    if not 0 < len(key) <= LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(field=HEADER)
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(request), sort_keys=True).encode()).hexdigest()
     with transaction.atomic():
         IdempotencyKey.objects.filter(user=user, key=key, created_at__lt=timezone.now() - KEPT).delete()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import zlib
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
@@ -256,6 +257,15 @@ class TestBodies:
         assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
         response = client.post(url("task-list"), '{"prompt": NaN}', content_type="application/json")
         assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+        response = client.post(url("task-list"), "[" * 100_000, content_type="application/json")
+        assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+
+    def test_is_read_as_utf8_whatever_it_is_said_to_be(self, client: Client, settings: Any) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+        packed = zlib.compress(json.dumps({"prompt": "x" * 1_000_000}).encode())
+        response = client.generic("POST", url("task-list"), packed[:1000], "application/json; charset=zlib")
+        assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+        assert "utf-8" in response.json()["detail"]
 
     def test_there_is_json_whatever_is_accepted(self, client: Client) -> None:
         response = client.get(url("task-list") + "?format=xml", headers={"Accept": "text/html"})

@@ -258,6 +258,13 @@ def test_a_body_that_is_no_request(living: None, author: User, client: Client, b
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid")
 
 
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_what_is_no_idempotency_key_is_refused(living: None, author: User, client: Client, key: str) -> None:
+    response = post(client, {"prompt": "a fox"}, {**bearer(author), "Idempotency-Key": key})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid", "Idempotency-Key")
+
+
 def test_a_body_that_is_too_large(living: None, author: User, client: Client) -> None:
     response = post(client, {"prompt": "a" * 3_000_000}, bearer(author))
     error = response.json()["error"]

@@ -409,9 +409,15 @@ def test_large_body_is_refused_before_it_is_read(client, settings):
             "multipart/form-data; boundary=x",
             400,
         ),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n' + bytes(3_000_000) + b"\r\n--x--\r\n",
+            "multipart/form-data; boundary=x",
+            413,
+        ),
         (b"{}", "application/json", 415),
         (b"a=b", "application/x-www-form-urlencoded", 415),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_form_that_cannot_be_read_is_said(client, author, body, content_type, status):
     url = reverse("cms_ai_images:reference-list")

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS, BasePermission
@@ -52,19 +53,23 @@ class OnlyJSON(BaseContentNegotiation):
 
 
 class BoundedJSONParser(JSONParser):
-    """Reads no further than `DATA_UPLOAD_MAX_MEMORY_SIZE`, which Django itself looks at for forms only."""
+    """Reads no further than `DATA_UPLOAD_MAX_MEMORY_SIZE`, which Django itself looks at for forms only.
+
+    JSON is UTF-8 (RFC 8259), whatever the header says: some of Python's codecs unpack what they read, past any limit.
+    """
 
     strict = True
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Raises `RequestTooLarge`, or the framework's `ParseError`."""
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if limit is None:
-            return super().parse(stream, media_type, parser_context)
-        data = stream.read(limit + 1)
-        if len(data) > limit:
+        data = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(data) > limit:
             raise RequestTooLarge(limit=limit)
-        return super().parse(io.BytesIO(data), media_type, parser_context)
+        try:
+            return super().parse(io.BytesIO(data), media_type, {**(parser_context or {}), "encoding": "utf-8"})
+        except RecursionError as error:
+            raise ParseError from error
 
 
 class AIImagesView(APIView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.urls import reverse
@@ -67,8 +67,10 @@ class ReferenceListView(AIImagesView):
         super().initial(request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Forms that Django itself does not read."""
-        is_bad_form = isinstance(exc, MultiPartParserError | SuspiciousOperation)
+        """Forms that Django itself does not read. One that is too long has an error of its own."""
+        is_bad_form = isinstance(exc, MultiPartParserError | SuspiciousOperation) and not isinstance(
+            exc, RequestDataTooBig
+        )
         return super().handle_exception(InvalidRequest(field="file") if is_bad_form else exc)
 
     @documented(

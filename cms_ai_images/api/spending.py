@@ -43,7 +43,7 @@ class SpendingQuerySerializer(serializers.Serializer):
         first = _month(attrs["from"]) if "from" in attrs else spending.months_after(last, 1 - spending.DEFAULT_MONTHS)
         if first < EARLIEST or not 1 <= len(Period(first=first, last=last).months) <= MAX_MONTHS:
             text = _("Choose at most %(most)d months, the earlier one first.") % {"most": MAX_MONTHS}
-            raise serializers.ValidationError({"from": text}, code="period")
+            raise serializers.ValidationError({"from": text})
         return {**attrs, "period": Period(first=first, last=last)}
 
 

@@ -24,14 +24,12 @@ from cms_ai_images.api.paging import NewestFirst
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json
 from cms_ai_images.api.shapes import TaskListSerializer, TaskSerializer
 from cms_ai_images.api.waiting import WaitSerializer, asked_to_wait, held
-from cms_ai_images.exceptions import InvalidRequest, NotFound
-from cms_ai_images.idempotency import KEPT, request_once
+from cms_ai_images.exceptions import NotFound
+from cms_ai_images.idempotency import HEADER, KEPT, LENGTH, request_once
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.models.tokens import Scope
 from cms_ai_images.types import GenerationRequest, Status
 
-KEY_HEADER = "Idempotency-Key"
-KEY_LENGTH = 255
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
@@ -69,8 +67,8 @@ class TaskListView(AIImagesView):
         parameters=[
             WaitSerializer,
             OpenApiParameter(
-                KEY_HEADER,
-                {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
+                HEADER,
+                {"type": "string", "minLength": 1, "maxLength": LENGTH, "pattern": "^[!-~]+$"},
                 OpenApiParameter.HEADER,
                 description=f"The same key within {KEPT.total_seconds() / 3600:.0f} hours leads to the same task.",
             ),
@@ -157,11 +155,9 @@ class TaskPreviewView(AIImagesView):
 
 def _requested(request: Request, asked: GenerationRequest) -> tuple[GenerationTask, bool]:
     """A new task, or the one that this `Idempotency-Key` led to before."""
-    key = request.headers.get(KEY_HEADER)
+    key = request.headers.get(HEADER)
     if key is None:
         return services.request_generation(request.user, asked), False
-    if not 0 < len(key) <= KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidRequest(field=KEY_HEADER)
     return request_once(request.user, key, asked)
 
 

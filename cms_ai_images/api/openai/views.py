@@ -88,7 +88,7 @@ def _user(request: HttpRequest, scope: Scope) -> Any:
 def _begin(request: HttpRequest) -> tuple[GenerationTask, bool]:
     user = _user(request, Scope.GENERATE)
     wish = shapes.read(request, user)
-    if key := request.headers.get("Idempotency-Key"):
+    if (key := request.headers.get(idempotency.HEADER)) is not None:
         task, _was_there = idempotency.request_once(user, key, wish.request)
         return task, wish.as_url
     return services.request_generation(user, wish.request), wish.as_url
