@@ -263,6 +263,20 @@ def test_a_picture_on_its_way_into_the_text_is_not_left(page: Page) -> None:
     expect(dialog.root).to_be_hidden()
 
 
+def test_a_picture_on_its_way_gets_into_the_text_when_the_dialog_is_closed_meanwhile(page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()
+    held: list[Route] = []
+    page.route("**/accept/", lambda route: held.append(route))
+    with page.expect_request("**/accept/"):
+        dialog.action("Insert").click()
+    dialog.action("Close").click()
+    expect(dialog.root).to_be_hidden()
+    held[0].continue_()
+    expect(page.locator(".tiptap img")).to_have_count(1)
+    dialog.open()
+    expect(dialog.root).to_have_attribute("data-state", "idle")
+
+
 def test_what_the_server_refuses_is_said_at_its_field(site: Site, page: Page) -> None:
     folder = site.python("from filer.models import Folder; print(json.dumps(Folder.objects.create(name='Brief').pk))")
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures().use()

@@ -19,6 +19,7 @@ export class Controller {
   #busy = false;
   #ready = Promise.resolve();
   #cancelFrom = 0;
+  #accepting = Promise.resolve(); // the picture that is on its way into the text
 
   /**
    * @param {ShadowRoot} root
@@ -73,10 +74,11 @@ export class Controller {
     this.#ready = this.#refresh();
   }
 
-  /** The dialog was closed: the work goes on, nobody looks. */
-  close() {
+  /** The dialog was closed: the work goes on, nobody looks. Resolves when nothing is on its way into the text. */
+  async close() {
     this.#course.stop();
     this.health.stop();
+    await Promise.allSettled([this.#accepting]);
   }
 
   /** The model that draws or would draw. */
@@ -183,7 +185,8 @@ export class Controller {
 
   async #insert() {
     if (this.machine.state !== "reviewing" || !this.review.isComplete()) return;
-    const accepted = await this.#accept();
+    this.#accepting = this.#accept();
+    const accepted = await this.#accepting;
     this.machine.to("inserted");
     this.#course.finish();
     this.#onInsert(accepted);

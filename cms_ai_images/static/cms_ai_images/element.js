@@ -43,8 +43,8 @@ export class AIImageDialogElement extends HTMLElement {
     this.dialog.close();
   }
 
-  #onClose() {
-    this.#controller?.close();
+  async #onClose() {
+    await this.#controller?.close();
     this.dispatchEvent(new CustomEvent("ai-image:close"));
   }
 }
