@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 
-from cms_ai_images import conf, outcomes
+from cms_ai_images import conf, limits, outcomes
 from cms_ai_images.models import APIToken, AuditEntry, CreditAccount, GeneratedImage, GenerationTask
 from cms_ai_images.models.audit import DELETED_USER
 from cms_ai_images.types import Status
@@ -34,12 +34,20 @@ def connect() -> None:
 
 def _forget_deleted(*, instance: Any, **kwargs: Any) -> None:
     """Inside the transaction of the deletion, while the rows still say whose they are."""
+    _lock_tasks(instance)
     choice = conf.get("DELETED_USER_PROMPTS")
     if choice == "keep":
         return
     forget_names(instance)
     if choice == "remove":
         forget_prompts(instance)
+
+
+def _lock_tasks(user: Any) -> None:
+    """What is at work before its author's account, as workers lock them: the deletion writes to both."""
+    tasks = limits.active_tasks(user).order_by("pk")
+    no_key = connection.features.has_select_for_no_key_update
+    list(tasks.select_for_update(no_key=no_key).values_list("pk", flat=True))
 
 
 @transaction.atomic

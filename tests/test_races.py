@@ -195,3 +195,29 @@ def test_ends_and_requests_at_the_same_moment_add_up(author: User, model: Genera
     spent = -CreditEntry.objects.exclude(kind=Kind.GRANT).aggregate(all=Sum("amount"))["all"]
     assert own.balance == 40 * PRICE - spent >= 0
     check_ledger()
+
+
+@pytest.mark.parametrize("choice", ["keep", "anonymise", "remove"])
+def test_somebody_is_deleted_while_their_tasks_end(
+    author: User, model: GenerationModel, settings: Any, choice: str
+) -> None:
+    """Workers lock a task and then the account; whoever deletes the author must not do it the other way round."""
+    limit(settings)
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "DELETED_USER_PROMPTS": choice}
+    own = account(40 * PRICE, user=author)
+    running = []
+    for _ in range(30):
+        task = make_task(author, model, status=Status.RUNNING, cost=PRICE)
+        with transaction.atomic():
+            credits.reserve(task)
+        running.append(task)
+
+    def succeed(task: GenerationTask) -> None:
+        with transaction.atomic():
+            assert outcomes.succeeded(task, task.fence, delivered=0, model_revision="")
+
+    ends = [lambda task=task: succeed(task) for task in running]
+    assert at_once([*ends[:15], author.delete, *ends[15:]]) == {"done": 31}
+    own.refresh_from_db()
+    assert (own.user, own.balance) == (None, 40 * PRICE)
+    check_ledger()
