@@ -98,3 +98,10 @@ def test_an_address_that_leads_nowhere_says_so_in_the_same_shape(db: None) -> No
             response: Any = getattr(Client(enforce_csrf_checks=True), method)(root + path)
             assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
             assert response["Content-Type"] == "application/problem+json"
+
+
+def test_a_stream_says_so_too_where_the_method_is_wrong(db: None) -> None:
+    address = reverse("cms_ai_images:task-events", args=["6a2d1c5e-7a55-4a55-9a2f-3a1b5d0f8c11"])
+    response: Any = Client(enforce_csrf_checks=True).post(address)
+    assert (response.status_code, response.json()["code"], response["Allow"]) == (405, "method_not_allowed", "GET")
+    assert response["Content-Type"] == "application/problem+json"

@@ -26,13 +26,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import get_language, override
-from django.views.decorators.http import require_GET
+from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf, health, progress, services
 from cms_ai_images.api.authentication import check_scope, identify
 from cms_ai_images.api.display import task_for_display
-from cms_ai_images.api.problems import problem_response
+from cms_ai_images.api.problems import method_not_allowed, problem_response
 from cms_ai_images.api.serializers import task_json
 from cms_ai_images.connections import get_async_redis
 from cms_ai_images.exceptions import AIImagesError, NotFound
@@ -48,9 +48,11 @@ WITHOUT_REDIS_SECONDS = 2.0
 
 
 @login_not_required  # a token is no login; the view itself says 401
-@require_GET
+@csrf_exempt  # nothing but GET does anything, and every error has the same shape
 async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     """Stream the caller's task until it ends, at most `EVENTS_MAX_SECONDS`; the browser then connects again."""
+    if request.method != "GET":
+        return method_not_allowed("GET")
     if not isinstance(request, ASGIRequest):
         return HttpResponse(status=204)
     language = get_language() or "en"

@@ -78,6 +78,13 @@ def problem_response(error: AIImagesError) -> JsonResponse:
     return response
 
 
+def method_not_allowed(*allowed: str) -> JsonResponse:
+    """A 405 for such views."""
+    status, detail = FRAMEWORK_CODES["method_not_allowed"]
+    data = problem(status, "method_not_allowed", str(detail))
+    return JsonResponse(data, status=status, content_type=CONTENT_TYPE, headers={"Allow": ", ".join(allowed)})
+
+
 class ProblemFormatter(ExceptionFormatter):
     """The framework's own errors (bad JSON, wrong types, not logged in) in the same shape."""
 
