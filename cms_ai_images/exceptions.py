@@ -297,7 +297,7 @@ class RateLimited(AIImagesError):
     code = "rate_limited"
     status = 429
     retryable = True
-    message = _("You have asked %(limit)d times within a minute, and more is not possible. Your text is kept.")
+    message = _("At most %(limit)d requests a minute are possible. Your text is kept.")
 
 
 class TooManyTasks(AIImagesError):

@@ -306,7 +306,7 @@ export class Controller {
     const elsewhere = this.compose.showErrors(inReview);
     if (problem.errors.length === 0 || elsewhere.length) this.messages.showAlert(problem, elsewhere);
     if (problem.code === "no_worker") this.health.watch(true);
-    if (problem.status === 402) this.#updateCredits(); // the balance that was told is not the one that counts
+    if ([402, 429].includes(problem.status)) this.#updateCredits(); // what was told may not be what counts
     if (problem.code === "draft_gone" && this.machine.state === "reviewing") {
       this.gallery.lose(this.gallery.chosen);
       this.#back();
