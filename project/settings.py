@@ -31,7 +31,11 @@ CONTENT_SECURITY_POLICY = {
         # The hash is that of django-filer's "New folder" link, its only handler that matters.
         "script-src": ["'self'", "'unsafe-hashes'", "'sha256-lvpv/2js/nmbdOjGFaxzqF6E1GZvBebuz6/XAxxp2NU='"],
         "img-src": ["'self'", "data:", "blob:"],
-        "style-src": ["'self'", "'unsafe-inline'"],  # tiptap and django-filer set styles; nothing of ours does
+        # The hash is that of the style sheet that tiptap puts into the page. It and django-filer also set style
+        # attributes; nothing of ours does.
+        "style-src": ["'self'"],
+        "style-src-elem": ["'self'", "'sha256-PlumsSlvJ7vvWzjqibGAYKq92O3y/4JTxWWsWJvyUYA='"],
+        "style-src-attr": ["'unsafe-inline'"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],

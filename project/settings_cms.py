@@ -44,11 +44,15 @@ MIGRATION_MODULES: dict = {}
 # A database of its own, so that the same var/ serves both variants.
 DATABASES = {"default": {**DATABASES["default"], "NAME": VAR / "cms.sqlite3"}}  # noqa: F405
 
-# django CMS shows its forms in frames of the page that is edited.
+# django CMS shows its forms in frames of the page that is edited, and its toolbar brings style sheets of its own.
 X_FRAME_OPTIONS = "SAMEORIGIN"
 CONTENT_SECURITY_POLICY = {
     **CONTENT_SECURITY_POLICY,
-    "DIRECTIVES": {**CONTENT_SECURITY_POLICY["DIRECTIVES"], "frame-ancestors": ["'self'"]},
+    "DIRECTIVES": {
+        **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+        "frame-ancestors": ["'self'"],
+        "style-src-elem": ["'self'", "'unsafe-inline'"],
+    },
 }
 
 LANGUAGES = [("en", "English")]
