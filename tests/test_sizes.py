@@ -83,6 +83,7 @@ def test_modules_find_each_other_under_hashed_names(tmp_path: Path) -> None:
     hashed = [path for path in tmp_path.glob("cms_ai_images/**/*.js") if re.search(r"\.[0-9a-f]{12}\.js$", path.name)]
     assert len(hashed) > 10
     for path in hashed:
-        for name in STATIC_IMPORT.findall(path.read_text()) + DYNAMIC_IMPORT.findall(path.read_text()):
+        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)  # Django 6.1 leaves comments as they are
+        for name in STATIC_IMPORT.findall(code) + DYNAMIC_IMPORT.findall(code):
             assert re.search(r"\.[0-9a-f]{12}\.js$", name), f"{path.name} imports {name}"
             assert path.parent.joinpath(name).exists()
