@@ -44,11 +44,11 @@ def work(tmp_path_factory, emoji) -> Iterator[Path]:
     monkeypatch.setattr(evaluate, "STEPS", 2)
     folder = tmp_path_factory.mktemp("work")
     command = ["--work", str(folder), "--emoji", str(emoji), "--side", str(SIDE), "--pictures", "60"]
-    command += ["--batch", "4", "--text-steps", "2", "--vae-share", "0.5"]
+    command += ["--batch", "4", "--text-steps", "2", "--vae-share", "0.667"]
     train.main([*command, "--minutes", "0.03"])
-    first = {name: checkpoint(folder, name) for name in ("vae", "denoiser")}
-    # Both get more time than they have had, however slow this machine is.
-    spent = 2 * max(step["used"] for step in first.values()) / 60
+    first = {name: checkpoint(folder, name) for name in ("vae-inner", "vae", "denoiser")}
+    # Each gets more time than it has had, however slow this machine is.
+    spent = 3 * max(step["used"] for step in first.values()) / 60
     train.main([*command, "--minutes", str(spent + 0.02)])
     for name, before in first.items():
         assert checkpoint(folder, name)["step"] > before["step"] > 0

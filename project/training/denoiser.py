@@ -22,7 +22,7 @@ from .vae import LATENT_CHANNELS
 def make_unet(side: int, widths: tuple[int, ...] = (32, 64, 128, 160)) -> UNet2DConditionModel:
     """Attention only at the coarsest size, where it costs little; a summary of the text also steers every block.
 
-    ``side`` is that of the latents: a quarter of the picture's.
+    ``side`` is that of the latents: an eighth of the picture's.
     """
     plain = len(widths) - 1
     return UNet2DConditionModel(
@@ -68,7 +68,9 @@ class Denoiser:
         self.average = copy.deepcopy((self.unet, self.encoder))
         for module in self.average:
             module.eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self._parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            self._parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
         self.step = 0
         self.used = 0.0
 
@@ -99,11 +101,6 @@ class Denoiser:
         self.step, self.used = state["step"], state["used"]
 
 
-COARSE_SHARE = 0.6
-"""Part of the time spent on pictures of half the side: a quarter of the work each, and what things look like is learned
-there already."""
-
-
 def draw_times(count: int, device: torch.device) -> torch.Tensor:
     """Noise levels 0 to 999, more often high ones: there it is decided what the picture shows."""
     return (torch.rand(count, device=device) ** 0.6 * 1000).long().clamp(max=999)
@@ -112,7 +109,6 @@ def draw_times(count: int, device: torch.device) -> torch.Tensor:
 def train_denoiser(
     denoiser: Denoiser,
     tokenizer: BertTokenizer,
-    coarse: torch.Tensor,
     latents: torch.Tensor,
     recipes: list[Recipe],
     *,
@@ -122,10 +118,7 @@ def train_denoiser(
     show: Callable[[Denoiser], None],
     log: Callable[[str], None],
 ) -> None:
-    """Predict velocities until the time is up; ``show`` draws a contact sheet every few minutes.
-
-    ``coarse`` and ``latents``: those of the same pictures, at half of the side and at the whole.
-    """
+    """Predict velocities until the time is up; ``show`` draws a contact sheet every few minutes."""
     path, device = work / "denoiser.pt", denoiser.device
     if path.exists():
         denoiser.load(path)
@@ -138,13 +131,11 @@ def train_denoiser(
     while budget.progress < 1:
         for group in denoiser.optimizer.param_groups:
             group["lr"] = budget.learning_rate(1.2e-3)
-        is_coarse = budget.progress < COARSE_SHARE
-        source, count = (coarse, 2 * batch) if is_coarse else (latents, batch)
-        rows = rng.integers(0, len(source), count)
+        rows = rng.integers(0, len(latents), batch)
         texts = [empty_caption(rng) if rng.random() < 0.1 else caption(recipes[row], rng) for row in rows]
-        clean = source[torch.from_numpy(rows)].to(device).float().contiguous(memory_format=torch.channels_last)
+        clean = latents[torch.from_numpy(rows)].to(device).float().contiguous(memory_format=torch.channels_last)
         noise = torch.randn_like(clean)
-        times = draw_times(count, device)
+        times = draw_times(batch, device)
         alpha = signal[times].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
@@ -163,7 +154,7 @@ def train_denoiser(
             log(f"denoiser step {denoiser.step} at {budget.used:.0f} s: loss {loss.item():.4f}")
         if saving.due():
             denoiser.save(path)
-        if not is_coarse and showing.due():
+        if showing.due():
             show(denoiser)
     denoiser.save(path)
     show(denoiser)

@@ -20,8 +20,9 @@ from .dataset import render_to, rendered
 from .denoiser import Denoiser, make_unet, train_denoiser
 from .evaluate import draw, sheet
 from .export import assemble, export
+from .outer import DOWNSCALE, train_outer
 from .text import make_text_encoder, make_tokenizer, pretrain
-from .vae import DOWNSCALE, encode_all, halved, train_vae
+from .vae import encode_all, halved, train_vae
 
 SHOWN_LOOKS = (
     "a photo of {}",
@@ -50,11 +51,11 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of pictures, checkpoints and the result")
     parser.add_argument("--emoji", type=Path, required=True, help="the assets of @lobehub/fluent-emoji-3d")
     parser.add_argument("--minutes", type=float, required=True, help="for autoencoder and denoiser together")
-    parser.add_argument("--vae-share", type=float, default=0.25, help="the autoencoder's part of the minutes")
-    parser.add_argument("--side", type=int, default=128, help="128 or 256 pixels; a multiple of 32")
+    parser.add_argument("--vae-share", type=float, default=0.3, help="of the minutes, halved between its two stages")
+    parser.add_argument("--side", type=int, default=128, help="128 or 256 pixels; a multiple of 64")
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--variety", type=float, default=0.4, help="chance in place, size and flip, 0 to 1")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--text-steps", type=int, default=500, help="of the text encoder alone")
     parser.add_argument("--render-only", action="store_true", help="end when the pictures are there")
     return parser.parse_args(arguments)
@@ -72,9 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
     logger.info("%d pictures of %d pixels, training on %s", len(pictures), options.side, device)
 
     torch.manual_seed(0)
-    minutes = options.minutes * options.vae_share
-    vae = train_vae(pictures, work, minutes, device, max(16, options.batch // 4), logger.info)
-    coarse, latents, factor = kept_latents(vae, pictures, work, device)
+    minutes, crops = options.minutes * options.vae_share, max(16, options.batch // 8)
+    inner = train_vae(pictures, work, minutes / 2, device, crops, logger.info)
+    latents, factor = kept_latents(inner, pictures, work, device)
+    vae = train_outer(inner, pictures, latents, factor, work, minutes / 2, device, crops, logger.info)
     tokenizer = make_tokenizer()
     denoiser = Denoiser(
         make_unet(options.side // DOWNSCALE), kept_text_encoder(tokenizer, work, device, options.text_steps), device
@@ -82,7 +84,6 @@ def main(arguments: list[str] | None = None) -> None:
     train_denoiser(
         denoiser,
         tokenizer,
-        coarse,
         latents,
         recipes,
         work=work,
@@ -97,16 +98,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def kept_latents(
-    vae: AutoencoderKL, pictures: np.ndarray, work: Path, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """The latents of all pictures at half and at the whole side, and the factor that scales them, computed once."""
+    inner: AutoencoderKL, pictures: np.ndarray, work: Path, device: torch.device
+) -> tuple[torch.Tensor, float]:
+    """The latents of all pictures at half their side and the factor that scales them, computed once."""
     path = work / "latents.pt"
-    if not path.exists() or path.stat().st_mtime < (work / "vae.pt").stat().st_mtime:
-        latents, factor = encode_all(vae, pictures, device)
-        coarse, _ = encode_all(vae, halved(pictures), device, factor)
-        torch.save({"coarse": coarse, "latents": latents, "factor": factor}, path)
+    if not path.exists() or path.stat().st_mtime < (work / "vae-inner.pt").stat().st_mtime:
+        latents, factor = encode_all(inner, halved(pictures), device)
+        torch.save({"latents": latents, "factor": factor}, path)
     state = torch.load(path)
-    return state["coarse"], state["latents"], state["factor"]
+    return state["latents"], state["factor"]
 
 
 def kept_text_encoder(tokenizer: BertTokenizer, work: Path, device: torch.device, steps: int) -> CLIPTextModel:

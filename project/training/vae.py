@@ -1,7 +1,6 @@
-"""The small variational autoencoder: 4 x 4 pixels become one latent cell of 4 numbers.
+"""The inner autoencoder: 4 x 4 pixels become one latent cell of 4 numbers. `outer` puts one more level around it.
 
-Four numbers, because the inpainting pipeline of the family takes no other count; 4 x 4 pixels, because at 8 x 8 that
-few numbers leave the pictures blurred.
+Four numbers, because the inpainting pipeline of the family takes no other count.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from torch.nn import functional as F
 from .budget import Budget, Every
 
 LATENT_CHANNELS = 4
-DOWNSCALE = 4
+WIDTHS = (16, 48, 128)
 PEAK = 1.2e-3
 CLOSENESS = 2e-4  # weight of the divergence from a normal distribution: just enough to keep the latents small
 
 
-def make_vae(side: int) -> AutoencoderKL:
+def make_vae(side: int, widths: tuple[int, ...] = WIDTHS) -> AutoencoderKL:
     """Few channels at full size, where a CPU is bound by memory, and more below."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(16, 48, 128),
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
@@ -78,13 +77,13 @@ def train_vae(
     side = pictures.shape[1]
     vae = make_vae(side).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=1e-4)
-    path, step, used = work / "vae.pt", 0, 0.0
+    path, step, used = work / "vae-inner.pt", 0, 0.0
     if path.exists():
         state = torch.load(path, map_location=device)
         vae.load_state_dict(state["vae"])
         optimizer.load_state_dict(state["optimizer"])
         step, used = state["step"], state["used"]
-        log(f"vae goes on from step {step}")
+        log(f"inner vae goes on from step {step}")
     first = step
     budget, saving, saying = Budget(minutes, used), Every(120), Every(20)
     rng = np.random.default_rng([step, 7])
@@ -103,13 +102,13 @@ def train_vae(
         optimizer.step()
         step += 1
         if saying.due():
-            log(f"vae step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, kl {divergence.item():.2f}")
+            log(f"inner vae step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, kl {divergence.item():.2f}")
         if saving.due():
-            _save(path, vae, optimizer, step, budget.used)
-            contact_sheet(vae, pictures[:32], work / "vae.png")
+            save_vae(path, vae, optimizer, step, budget.used)
+            contact_sheet(vae, pictures[:32], work / "vae-inner.png")
     if step > first:
-        _save(path, vae, optimizer, step, budget.used)
-        contact_sheet(vae, pictures[:32], work / "vae.png")
+        save_vae(path, vae, optimizer, step, budget.used)
+        contact_sheet(vae, pictures[:32], work / "vae-inner.png")
     return vae.eval()
 
 
@@ -120,17 +119,16 @@ def _through(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, 
     return vae.decode(posterior.sample()).sample, 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
 
 
-def _save(path: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int, used: float) -> None:
+def save_vae(path: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int, used: float) -> None:
+    """Write everything needed to go on."""
     draft = path.with_suffix(".part")
     torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "used": used}, draft)
     draft.replace(path)
 
 
 @torch.no_grad()
-def encode_all(
-    vae: AutoencoderKL, pictures: np.ndarray, device: torch.device, factor: float | None = None
-) -> tuple[torch.Tensor, float]:
-    """The latents of all pictures, scaled by ``factor`` or else to a deviation of one, and the factor."""
+def encode_all(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> tuple[torch.Tensor, float]:
+    """The latents of all pictures, scaled to a deviation of one, and the factor that scaled them."""
     vae = vae.eval().to(device)
     parts = []
     for start in range(0, len(pictures), 64):
@@ -138,7 +136,7 @@ def encode_all(
             mean = vae.encode(to_tensor(pictures[start : start + 64], device)).latent_dist.mean
         parts.append(mean.float().cpu())
     latents = torch.cat(parts)
-    factor = factor or 1.0 / latents.std().item()
+    factor = 1.0 / latents.std().item()
     return (latents * factor).half(), factor
 
 
