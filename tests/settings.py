@@ -17,6 +17,7 @@ if "AI_IMAGES_TEST_VAR" in os.environ:
 else:
     os.environ["AI_IMAGES_VAR"] = tempfile.mkdtemp(prefix="ai-images-tests-")
     atexit.register(shutil.rmtree, os.environ["AI_IMAGES_VAR"], ignore_errors=True)
+    os.environ.pop("AI_IMAGES_TEST_S3", None)  # of the process that started the test processes, which share nothing
 os.environ.pop("REDIS_URL", None)
 
 if os.environ.get("TEST_CMS") == "1":

@@ -263,7 +263,7 @@ def test_an_alert_goes_when_the_worker_is_back(site: Site, page: Page) -> None:
 
 
 def test_that_no_model_is_set_up_is_said_once(site: Site, page: Page) -> None:
-    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0")
+    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = false")
     try:
         dialog = Dialog(page).open()
         expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
@@ -272,14 +272,14 @@ def test_that_no_model_is_set_up_is_said_once(site: Site, page: Page) -> None:
         expect(dialog.alert).to_contain_text("No model is set up yet")
         expect(dialog.root.get_by_text("No model is set up yet")).to_have_count(1)
     finally:
-        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1")
+        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = true")
 
 
 def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Page) -> None:
     dialog = Dialog(page).open()
     dialog.prompt.fill(PROMPT)
     dialog.root.get_by_role("radio", name="Photo", exact=True).check()
-    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'photo'")
+    site.execute("UPDATE cms_ai_images_stylepreset SET published = false WHERE slug = 'photo'")
     try:
         dialog.action("Generate").click()
         styles = dialog.root.get_by_role("group", name="Style")
@@ -288,7 +288,7 @@ def test_a_style_that_was_withdrawn_is_named_at_the_styles(site: Site, page: Pag
         expect(dialog.prompt).to_have_value(PROMPT)
         assert violations(page) == []
     finally:
-        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'photo'")
+        site.execute("UPDATE cms_ai_images_stylepreset SET published = true WHERE slug = 'photo'")
 
 
 def test_an_article_that_was_deleted_meanwhile_is_said_to_be_gone(site: Site, page: Page, article: int) -> None:

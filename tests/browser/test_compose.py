@@ -264,8 +264,8 @@ def test_what_is_remembered_but_gone_does_no_harm(site: Site, page: Page) -> Non
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
     dialog.action("Cancel").click()
     expect(dialog.root.get_by_text("Cancelled.", exact=False).first).to_be_visible()
-    site.execute("UPDATE cms_ai_images_stylepreset SET published = 0 WHERE slug = 'photo'")
-    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 0 WHERE slug = 'endless'")
+    site.execute("UPDATE cms_ai_images_stylepreset SET published = false WHERE slug = 'photo'")
+    site.execute("UPDATE cms_ai_images_generationmodel SET enabled = false WHERE slug = 'endless'")
     try:
         page.reload()
         dialog = Dialog(page).open().advanced()
@@ -275,8 +275,8 @@ def test_what_is_remembered_but_gone_does_no_harm(site: Site, page: Page) -> Non
         dialog.action("Generate").click()
         dialog.wait_for_pictures()
     finally:
-        site.execute("UPDATE cms_ai_images_stylepreset SET published = 1 WHERE slug = 'photo'")
-        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = 1 WHERE slug = 'endless'")
+        site.execute("UPDATE cms_ai_images_stylepreset SET published = true WHERE slug = 'photo'")
+        site.execute("UPDATE cms_ai_images_generationmodel SET enabled = true WHERE slug = 'endless'")
 
 
 def test_settings_can_be_saved_applied_and_deleted(page: Page) -> None:
