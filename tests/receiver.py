@@ -31,6 +31,8 @@ class Receiver:
         self.messages: list[Message] = []
         self.status = 204
         self.location = ""
+        self.raw = b""
+        """Sent in place of an answer."""
         self._arrived: queue.Queue[Message] = queue.Queue()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -43,6 +45,9 @@ class Receiver:
                 receiver.messages.append(message)
                 receiver._arrived.put(message)
                 receiver.go_on.wait(30)
+                if receiver.raw:
+                    self.wfile.write(receiver.raw)
+                    return
                 self.send_response(receiver.status)
                 if receiver.location:
                     self.send_header("Location", receiver.location)

@@ -252,10 +252,9 @@ class TestOptions:
     def test_the_health_of_a_models_own_workers(self, client, model):
         make_model(slug="large", pool="large")
         make_model(slug="off", pool="large", enabled=False)
-        states = {
-            slug: client.get(url("health"), {"model": slug}).json()["status"] for slug in ("large", "off", "none")
-        }
-        assert states == {"large": "no_worker", "off": "ok", "none": "ok"}  # not usable: the default model would draw
+        slugs = ("large", "off", "none", "\0")
+        states = [client.get(url("health"), {"model": slug}).json()["status"] for slug in slugs]
+        assert states == ["no_worker", "ok", "ok", "ok"]  # not usable: the default model would draw
 
 
 def test_the_reason_of_a_failure_is_told_in_the_readers_language(client, author):

@@ -249,6 +249,13 @@ class TestSending:
         assert (delivery.status, delivery.response_status) == (State.WAITING, None)
         assert delivery.error
 
+    def test_an_answer_that_is_no_http_is_noted_as_far_as_it_can_be_read(self, receiver: Receiver) -> None:
+        receiver.raw = b"nonsense\0\x1b[2J\r\n"
+        delivery = make_delivery(receiver)
+        assert sending.send_next(delivery.endpoint_id) is False
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.error) == (State.WAITING, "nonsense\ufffd\ufffd[2J\ufffd\ufffd")
+
     def test_of_two_senders_one_sends(self, receiver: Receiver) -> None:
         delivery = make_delivery(receiver)
         assert sending._claim(WebhookDelivery.objects.get())

@@ -64,7 +64,9 @@ class HealthView(AIImagesView):
     @documented({200: HealthSerializer}, parameters=[OpenApiParameter("model", str, description="Its slug.")])
     def get(self, request: Request) -> Response:
         """Whether a picture asked for now would be drawn: by `?model=slug`, else by the default model."""
-        chosen = models_for(request.user).filter(slug=request.query_params.get("model", "")).first()
+        slug = request.query_params.get("model", "")
+        # Compared here: PostgreSQL refuses to look for text with a zero byte.
+        chosen = next((model for model in models_for(request.user) if model.slug == slug), None)
         try:
             pool = (chosen or default_model(request.user)).pool
         except NoModelConfigured as error:

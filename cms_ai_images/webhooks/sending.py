@@ -118,4 +118,9 @@ def _post(delivery: WebhookDelivery) -> tuple[int | None, str]:
             answer.read(MOST_READ)
             return answer.status, ""
     except (AIImagesError, OSError, http.client.HTTPException, ValueError) as error:
-        return None, str(error) or type(error).__name__
+        return None, _printable(str(error) or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    """Some errors repeat what the receiver has sent. PostgreSQL keeps no zero bytes, and nobody wants to read them."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
