@@ -52,6 +52,11 @@ def configured_queues() -> list[tuple[str, Priority]]:
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
+def first_pool() -> str:
+    """Whose Redis keeps what is not about a pool: the same one, whatever model is asked for."""
+    return next((pool for pool, _priority in configured_queues()), "images")
+
+
 @lru_cache(maxsize=16)
 def get_redis(pool: str) -> Redis:
     """A client with short timeouts and no retries, shared by the threads of this process.

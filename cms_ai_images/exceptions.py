@@ -168,6 +168,21 @@ class RequestTooLarge(AIImagesError):
     message = _("This request is longer than %(limit)d bytes.")
 
 
+class LengthRequired(AIImagesError):
+    """A body in pieces, without a length, which a WSGI server cannot be asked for safely."""
+
+    code = "length_required"
+    status = 411
+    message = _("Say how long the body is (Content-Length). This server does not take it in pieces.")
+
+
+class UnknownParameter(InvalidRequest):
+    """Passed over, a slip of the pen would find everything instead of what was looked for."""
+
+    code = "unknown_parameter"
+    message = _("There is no such parameter here. Possible are: %(known)s.")
+
+
 class IdempotencyKeyReused(AIImagesError):
     code = "idempotency_key_reused"
     status = 422
@@ -261,6 +276,13 @@ class NotLoggedIn(AIImagesError):
     message = _("Your session has ended. Log in again in another tab, then repeat this; your text is kept.")
 
 
+class TokenMissing(NotLoggedIn):
+    """The same for programs, which have no session that could end."""
+
+    code = "token_missing"
+    message = _("Nobody is logged in. Programs send a personal token: “Authorization: Bearer aii_…”.")
+
+
 class TokenInvalid(NotLoggedIn):
     code = "token_invalid"
     message = _("This token is not valid: it is unknown, expired or revoked, or its user may not log in.")
@@ -331,6 +353,12 @@ class DraftGone(AIImagesError):
     code = "draft_gone"
     status = 410
     message = _("This picture was discarded or has expired. Generate it again.")
+
+
+class AlreadyAccepted(AIImagesError):
+    code = "already_accepted"
+    status = 409
+    message = _("This picture is in the media library already. Delete it there if nobody needs it.")
 
 
 class NoWorker(AIImagesError):

@@ -16,7 +16,7 @@ from typing import Any
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from cms_ai_images.connections import RedisRests, configured_queues, patient_redis
+from cms_ai_images.connections import RedisRests, first_pool, patient_redis
 from cms_ai_images.exceptions import RateLimited
 from cms_ai_images.models import GenerationTask
 
@@ -57,7 +57,7 @@ class Place:
             return
         taken = uuid.uuid4().hex
         try:
-            with patient_redis(_pool()) as redis:
+            with patient_redis(first_pool()) as redis:
                 wait = redis.register_script(TAKE)(keys=[self._key], args=[self.limit, WINDOW, taken])
         except RedisError as error:
             level = logging.DEBUG if isinstance(error, RedisRests) else logging.WARNING
@@ -84,7 +84,7 @@ class Place:
         if self._taken is None:
             return
         try:
-            with patient_redis(_pool()) as redis:
+            with patient_redis(first_pool()) as redis:
                 redis.zrem(self._key, self._taken)
         except RedisError as error:
             logger.warning("A request that was not carried out counts for a minute: %s", error)
@@ -107,11 +107,6 @@ def counted(user: Any, limit: int | None, what: str = "requests") -> Iterator[Pl
     except BaseException:
         place.give_back()
         raise
-
-
-def _pool() -> str:
-    """Whose Redis counts: the same one, whatever model is asked for."""
-    return next((pool for pool, _priority in configured_queues()), "images")
 
 
 def _refusal(limit: int, wait: float) -> RateLimited:

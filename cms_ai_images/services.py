@@ -7,7 +7,8 @@ runs after the commit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import audit, conf, credits, health, lifecycle, limits, outcomes, progress, queue, rates
 from cms_ai_images.exceptions import (
-    DraftGone,
+    AlreadyAccepted,
     ModelNotAvailable,
     NotFound,
     NotLoggedIn,
@@ -44,23 +45,66 @@ def request_generation(user: Any, request: GenerationRequest) -> GenerationTask:
     `StorageFull`, `QueueFull`); then nothing is stored, and it does not count. When Redis is away the task is stored
     all the same and drawn when Redis is back.
     """
+    with prepared(user, request) as ready:
+        return ready.store()
+
+
+@contextmanager
+def prepared(user: Any, request: GenerationRequest) -> Iterator[Prepared]:
+    """All of that which needs no transaction: enter it outside of one, for reference pictures may have to be fetched.
+
+    What it gives is to be stored inside. A request that is not stored in the end does not count.
+    """
     check_permission(user)
     resolved = resolve(user, request)
-    may_be_there = request.seed is not None and request.reuse
-    if may_be_there and not request.references and (same := _same_pictures(user, resolved)):
-        return _accepted_too(same, resolved)
-    _check_worker(resolved.model)
-    with rates.counted(user, resolved.limits.requests_per_minute) as place:
-        pictures = references.gather(user, request.references)
-        resolved = with_references(resolved, pictures) if pictures else resolved
-        with transaction.atomic():
-            account = credits.lock(user)  # one person's requests wait for each other here
-            same = _same_pictures(user, resolved) if may_be_there else None
-            if same is None:
-                place.check_rows()
-                return _store(user, request, resolved, account, pictures)
-        place.give_back()
-    return _accepted_too(same, resolved)
+    ready = Prepared(user=user, request=request, resolved=resolved)
+    if not request.references and (same := ready.find_same()):
+        ready.same = same
+        yield ready
+    else:
+        _check_worker(resolved.model)
+        with rates.counted(user, resolved.limits.requests_per_minute) as ready.place:
+            if pictures := references.gather(user, request.references):
+                ready.pictures, ready.resolved = pictures, with_references(resolved, pictures)
+            yield ready
+            if not ready.is_stored:
+                ready.place.give_back()
+    if ready.same is not None:
+        _accept_too(ready.same, ready.resolved)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Prepared:
+    """A request that may be carried out, if there is still room for it."""
+
+    user: Any
+    request: GenerationRequest
+    resolved: Resolved
+    pictures: Sequence[ReferencePicture] = ()
+    place: rates.Place | None = None
+    """Its place among those of this minute; none where the pictures are there already."""
+    same: GenerationTask | None = None
+    """The author's task that has these pictures, or will have them."""
+    is_stored: bool = False
+
+    def find_same(self) -> GenerationTask | None:
+        """Only where the author says which pictures they want, by their seed."""
+        may_be_there = self.request.seed is not None and self.request.reuse
+        return _same_pictures(self.user, self.resolved) if may_be_there else None
+
+    def store(self) -> GenerationTask:
+        """The new task, or the one that has the same pictures."""
+        if self.same is None:
+            with transaction.atomic():
+                account = credits.lock(self.user)  # one person's requests wait for each other here
+                self.same = self.find_same()
+                if self.same is None:
+                    if self.place is not None:
+                        self.place.check_rows()
+                    task = _store(self.user, self.request, self.resolved, account, self.pictures)
+                    self.is_stored = True
+                    return task
+        return self.same
 
 
 def keep_reference(user: Any, data: bytes) -> ReferencePicture:
@@ -157,7 +201,7 @@ def accept(user: Any, image: GeneratedImage, details: PictureDetails) -> Any:
 
 
 def discard(user: Any, image: GeneratedImage) -> GeneratedImage:
-    """Throw a draft away. Discarding twice is no error; an accepted picture is left to the library."""
+    """Throw a draft away. Discarding twice is no error; an accepted picture is the library's (`AlreadyAccepted`)."""
     check_owner(user, image.task)
     key = str(image.file.name)
     with transaction.atomic():
@@ -169,7 +213,7 @@ def discard(user: Any, image: GeneratedImage) -> GeneratedImage:
             transaction.on_commit(partial(drafts.delete, key), robust=True)
     image.refresh_from_db()
     if image.review_state == ReviewState.ACCEPTED:
-        raise DraftGone
+        raise AlreadyAccepted
     return image
 
 
@@ -259,15 +303,14 @@ def _same_pictures(user: Any, resolved: Resolved) -> GenerationTask | None:
     return same.filter(usable).exclude(Exists(gone)).exclude(Exists(lost)).order_by("-id").first()
 
 
-def _accepted_too(task: GenerationTask, resolved: Resolved) -> GenerationTask:
-    """The task, whose pictures go into the library as the repeated request wishes.
+def _accept_too(task: GenerationTask, resolved: Resolved) -> None:
+    """The task's pictures go into the library as the repeated request wishes.
 
     Not under the account's lock: workers lock the task first.
     """
     if resolved.auto_accept and not task.auto_accept:
         GenerationTask.objects.filter(pk=task.pk).update(auto_accept=True)  # the reconciler accepts what is drawn
         task.refresh_from_db()
-    return task
 
 
 def _store(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cms_ai_images import outcomes, queue, reconciler, services
 from cms_ai_images.exceptions import (
+    AlreadyAccepted,
     DraftGone,
     ModelNotAvailable,
     NotFound,
@@ -261,5 +262,5 @@ class TestReview:
     def test_an_accepted_picture_is_not_discarded(self, author):
         image = make_image(user=author)
         services.accept(author, image, PictureDetails(alt_text="An apple"))
-        with pytest.raises(DraftGone):
+        with pytest.raises(AlreadyAccepted):
             services.discard(author, GeneratedImage.objects.get(pk=image.pk))

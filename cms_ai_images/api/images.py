@@ -85,9 +85,9 @@ class ImageAcceptView(AIImagesView):
 class ImageDiscardView(AIImagesView):
     write_scope = Scope.LIBRARY
 
-    @documented({200: ImageSerializer}, problems=[410])
+    @documented({200: ImageSerializer}, problems=[409])
     def post(self, request: Request, uuid: UUID) -> Response:
-        """Throw a draft away."""
+        """Throw a draft away. What is in the media library already is deleted there."""
         image = services.discard(request.user, own_image(request, uuid))
         return Response(image_json(image, image.task))
 

@@ -175,6 +175,26 @@ def test_a_discarded_picture_goes_and_the_one_beside_it_is_chosen(site: Site, pa
     assert states == [("draft",), ("draft",), ("discarded",), ("draft",)]
 
 
+ACCEPT_ELSEWHERE = """async () => {
+    const {results: [task]} = await (await fetch("/ai-images/api/v1/tasks/?limit=1")).json();
+    const token = document.cookie.match(/csrftoken=([^;]+)/)[1];
+    const answer = await fetch(`/ai-images/api/v1/images/${task.images[0].id}/accept/`, {
+        method: "POST", body: '{"decorative": true}',
+        headers: {"Content-Type": "application/json", "X-CSRFToken": token},
+    });
+    return answer.status;
+}"""
+
+
+def test_a_picture_that_was_taken_elsewhere_is_not_discarded_and_shown_as_taken(page: Page) -> None:
+    dialog = Dialog(page).open().generate(count=2).wait_for_pictures()
+    assert page.evaluate(ACCEPT_ELSEWHERE) == 200
+    dialog.action("Discard").click()
+    expect(dialog.alert).to_contain_text("in the media library already")
+    expect(dialog.root.get_by_text("In the library", exact=True)).to_be_visible()
+    expect(dialog.pictures).to_have_count(2)
+
+
 def test_the_same_words_and_seed_draw_nothing_anew_and_that_is_said(site: Site, page: Page) -> None:
     dialog = Dialog(page).open().generate(count=1).wait_for_pictures()
     count = site.count_tasks()

@@ -210,11 +210,25 @@ export class Controller {
   }
 
   async #discard(image) {
-    this.#course.note(await this.api.discard(image.id));
+    try {
+      this.#course.note(await this.api.discard(image.id));
+    } catch (problem) {
+      if (problem.code === "already_accepted") await this.#showTaken(image);
+      throw problem;
+    }
     this.gallery.remove(image);
     if (this.gallery.chosen) this.gallery.focus();
     else this.#leave();
     this.status.say({ kind: "discarded", text: this.texts.get("discarded") });
+  }
+
+  /** `image` was taken somewhere else, in another tab perhaps: show it as what it is now. */
+  async #showTaken(image) {
+    const { images } = await this.api.task(this.round.task.id);
+    const taken = images.find(({ id }) => id === image.id);
+    if (!taken) return;
+    this.gallery.replace(taken);
+    this.#course.note(taken);
   }
 
   /** The author does not want to decide: the pictures stay in the history, and nothing counts them any more. */
