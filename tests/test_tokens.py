@@ -93,6 +93,18 @@ class TestAuthentication:
     def test_no_login_says_how_to_log_in(self, db: None) -> None:
         response = Client().get(url("task-list"))
         assert (response.status_code, response["WWW-Authenticate"]) == (401, 'Bearer realm="ai-images"')
+        assert response.json()["code"] == "token_missing"
+        assert "token" in response.json()["detail"] and "session" not in response.json()["detail"]
+
+    def test_who_had_a_session_is_told_that_it_has_ended(self, author: User, settings: Any) -> None:
+        for cookie in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
+            client = Client()
+            client.cookies[cookie] = "gone"
+            response = client.get(url("task-list"))
+            assert (response.status_code, response.json()["code"]) == (401, "not_logged_in")
+            assert "session has ended" in response.json()["detail"]
+        response = Client().get(url("task-list"), headers={"Sec-Fetch-Site": "same-origin"})
+        assert response.json()["code"] == "not_logged_in"
 
     def test_other_schemes_are_somebody_elses(self, author: User) -> None:
         client = Client()
@@ -106,7 +118,7 @@ class TestAuthentication:
         for path in (url("task-list"), url("task-detail", task.uuid), url("schema"), url("problems")):
             assert Client().get(path, headers=headers).status_code == 200, path
         assert Client().get(url("task-events", task.uuid), headers=headers).status_code == 204
-        assert Client().get(url("task-list")).json()["code"] == "not_logged_in"
+        assert Client().get(url("task-list")).json()["code"] == "token_missing"
 
     def test_it_does_not_lend_permissions(self, reader: User) -> None:
         response = Client().get(url("task-list"), headers=bearer(reader))
@@ -225,6 +237,16 @@ class TestCommand:
         for_ever, for_a_year = APIToken.objects.all()
         assert for_a_year.scopes == sorted(Scope.values)
         assert for_a_year.expires_at is not None and for_ever.expires_at is None
+
+    def test_revokes_all_that_somebody_has(self, author: User, other_author: User) -> None:
+        others, _secret = tokens.issue(other_author, "a script")
+        for name in ("one", "two"):
+            tokens.issue(author, name)
+        out = StringIO()
+        call_command("ai_images_token", "author", "--revoke-all", stdout=out)
+        assert out.getvalue() == "2 tokens revoked.\n"
+        assert [token.pk for token in APIToken.objects.valid()] == [others.pk]
+        assert AuditEntry.objects.filter(action="token_revoked").count() == 2
 
     def test_unknown_users_and_odd_times(self, author: User) -> None:
         with pytest.raises(CommandError, match="no such user"):

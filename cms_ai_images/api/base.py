@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from rest_framework.authentication import SessionAuthentication
@@ -21,7 +22,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cms_ai_images import services
-from cms_ai_images.api.authentication import TokenAuthentication, check_scope
+from cms_ai_images.api.authentication import TokenAuthentication, check_login, check_scope
+from cms_ai_images.api.bodies import measure
 from cms_ai_images.api.documentation import APISchema
 from cms_ai_images.api.problems import exception_handler
 from cms_ai_images.exceptions import RequestTooLarge
@@ -33,6 +35,7 @@ class MayGenerate(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Raises the error itself, so that its code and sentence reach the caller."""
+        check_login(request, request.user)
         services.check_permission(request.user)
         is_read = request.method in SAFE_METHODS
         check_scope(request.auth, Scope.READ if is_read else getattr(view, "write_scope", Scope.GENERATE))
@@ -87,6 +90,17 @@ class AIImagesView(APIView):
     renderer_classes = (JSONRenderer,)
     throttle_classes = ()
     schema = APISchema()
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Outside of a transaction of the site's own (`ATOMIC_REQUESTS`): services have theirs, and wait in none."""
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before anything reads the body."""
+        if request.method not in SAFE_METHODS:
+            measure(request._request)
+        super().initial(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[[Exception, Any], Any]:
         """Ours, not the site's."""

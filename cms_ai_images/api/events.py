@@ -23,14 +23,14 @@ from weakref import WeakSet
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import get_language, override
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 
 from cms_ai_images import conf, health, progress, services
-from cms_ai_images.api.authentication import check_scope, identify
+from cms_ai_images.api.authentication import check_login, check_scope, identify, identify_again
 from cms_ai_images.api.display import task_for_display
 from cms_ai_images.api.problems import method_not_allowed, problem_response
 from cms_ai_images.api.serializers import task_json
@@ -43,10 +43,13 @@ REFRESH_SECONDS = 5.0
 """How often the row is read although nobody announced a change: places in the queue move, and notices can get lost."""
 REFRESHES_PER_SECOND = 20
 """Most of that in one process. Hundreds of open streams are refreshed less often, or nothing else would be done."""
+RECHECK_SECONDS = 15.0
+"""How often it is looked whether whoever listens still may. It is noticed when the row is read the next time."""
 WITHOUT_REDIS_SECONDS = 2.0
 """How often the row is read while Redis is away."""
 
 
+@transaction.non_atomic_requests  # it would have to be open as long as the stream
 @login_not_required  # a token is no login; the view itself says 401
 @csrf_exempt  # nothing but GET does anything, and every error has the same shape
 async def task_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
@@ -95,7 +98,7 @@ async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot
     if not now.is_final:
         yield _event("health", now.health)
     until = time.monotonic() + conf.get("EVENTS_MAX_SECONDS")
-    notices = Notices(now.pool, uuid)
+    notices, reader = Notices(now.pool, uuid), Reader(request, uuid, language)
     try:
         while not now.is_final and time.monotonic() < until:
             notice = await notices.next()
@@ -107,15 +110,33 @@ async def _stream(request: HttpRequest, uuid: UUID, language: str, now: Snapshot
                 continue
             before = now
             try:
-                now = await in_any_thread(snapshot)(request, uuid, language)
+                now = await in_any_thread(reader.read)()
             except AIImagesError:
-                return  # deleted, or no longer the caller's
+                return  # deleted, or the caller may no longer see it: who connects again is told
             changed = now.task != before.task
             yield _event("task", now.task, now.event_id) if changed else b": still here\n\n"
             if now.health["status"] != before.health["status"] and not now.is_final:
                 yield _event("health", now.health)
     finally:
         await notices.close()
+
+
+class Reader:
+    """Reads a task again and again for somebody who may lose their login or permission meanwhile."""
+
+    def __init__(self, request: HttpRequest, uuid: UUID, language: str) -> None:
+        self._request = request
+        self._uuid = uuid
+        self._language = language
+        self._due = time.monotonic() + RECHECK_SECONDS
+
+    def read(self) -> Snapshot:
+        """The task now. Raises what `identify_again` and `snapshot` raise."""
+        with no_connection_kept():
+            if time.monotonic() >= self._due:
+                self._request.user = identify_again(self._request)
+                self._due = time.monotonic() + RECHECK_SECONDS
+            return snapshot(self._request, self._uuid, self._language)
 
 
 class Notices:
@@ -174,6 +195,7 @@ def _first_snapshot(request: HttpRequest, uuid: UUID, language: str) -> Snapshot
     """The same, once it is known who asks."""
     with no_connection_kept():
         request.user, token = identify(request)
+        check_login(request, request.user)
         check_scope(token, Scope.READ)
         return snapshot(request, uuid, language)
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from cms_ai_images import services
 from cms_ai_images.api.base import AIImagesView
+from cms_ai_images.api.bodies import measure
 from cms_ai_images.api.documentation import answer_header, documented
 from cms_ai_images.api.images import private_file
 from cms_ai_images.api.shapes import ReferencePictureSerializer
@@ -62,6 +63,7 @@ class ReferenceListView(AIImagesView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look at the length before anything, such as the check of the CSRF token, reads the form."""
+        measure(request._request)
         length = request.META.get("CONTENT_LENGTH") or "0"
         upload.check_size((int(length) if length.isdigit() else 0) - ENVELOPE)
         super().initial(request, *args, **kwargs)
@@ -79,7 +81,6 @@ class ReferenceListView(AIImagesView):
         problems=[409, 422, 429, 503],
         parameters=[
             answer_header("Location", "The picture's own address.", 201),
-            answer_header("Retry-After", "Seconds until it is worth trying again.", 429, 503),
         ],
     )
     def post(self, request: Request) -> Response:

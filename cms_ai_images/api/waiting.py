@@ -21,7 +21,7 @@ from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from cms_ai_images.api.events import Notices, Snapshot, in_any_thread, let_thread_go, snapshot
+from cms_ai_images.api.events import Notices, Reader, Snapshot, in_any_thread, let_thread_go
 from cms_ai_images.exceptions import AIImagesError
 
 LONGEST = 60
@@ -34,11 +34,9 @@ class WaitSerializer(serializers.Serializer):
     wait = serializers.IntegerField(min_value=0, max_value=LONGEST, default=0)
 
 
-def asked_to_wait(request: Request) -> int:
-    """For how many seconds; 0 where nobody asked, or where waiting would hold a process."""
-    given = WaitSerializer(data=request.query_params)
-    given.is_valid(raise_exception=True)
-    return given.validated_data["wait"] if isinstance(request._request, ASGIRequest) else 0
+def seconds_to_wait(request: Request, wanted: dict[str, Any]) -> int:
+    """What `WaitSerializer` has read; 0 where waiting would hold a process."""
+    return wanted["wait"] if isinstance(request._request, ASGIRequest) else 0
 
 
 def held(request: Request, pool: str, data: dict[str, Any], seconds: int, **kwargs: Any) -> HttpResponseBase:
@@ -51,7 +49,7 @@ def held(request: Request, pool: str, data: dict[str, Any], seconds: int, **kwar
 
 async def _body(request: Request, uuid: UUID, language: str, now: Snapshot, until: float) -> AsyncIterator[bytes]:
     await let_thread_go()
-    notices = Notices(now.pool, uuid)
+    notices, reader = Notices(now.pool, uuid), Reader(request._request, uuid, language)
     try:
         while not now.is_final and (left := until - time.monotonic()) > 0:
             try:
@@ -60,7 +58,7 @@ async def _body(request: Request, uuid: UUID, language: str, now: Snapshot, unti
                 notice = None
             if notice and notice["event"] == "progress":
                 continue
-            now = await in_any_thread(snapshot)(request._request, uuid, language)
+            now = await in_any_thread(reader.read)()
             if not now.is_final:
                 yield b"\n"
     except AIImagesError:

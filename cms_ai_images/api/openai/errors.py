@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed, ValidationError
@@ -22,6 +23,7 @@ CODES = {
     "picture_withheld": "content_policy_violation",
     "rate_limited": "rate_limit_exceeded",
     "token_invalid": "invalid_api_key",
+    "token_missing": "invalid_api_key",
 }
 """Codes that such clients may look for; every other one is ours."""
 STATUSES = {"model_not_available": 404, "picture_withheld": 400}
@@ -48,7 +50,7 @@ def answers(*methods: str) -> Callable[[View], View]:
             except ValidationError as error:
                 return invalid_response(error)
 
-        return csrf_exempt(login_not_required(answer))
+        return transaction.non_atomic_requests(csrf_exempt(login_not_required(answer)))
 
     return decorate
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from cms_ai_images import conf
+from cms_ai_images.api.bodies import measure
 from cms_ai_images.api.images import picture_bytes
 from cms_ai_images.exceptions import InvalidRequest, NotFound, RequestTooLarge
 from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask
@@ -75,6 +76,7 @@ class Wish:
 
 def read(request: HttpRequest, user: Any) -> Wish:
     """Raises the framework's `ValidationError`, or `InvalidRequest`, for a body that is no request."""
+    measure(request)
     try:
         data = json.loads(request.body)
     except RequestDataTooBig as error:

@@ -21,7 +21,7 @@ from cms_ai_images.api.events import Notices, no_connection_kept
 from cms_ai_images.api.images import picture_bytes, private_file
 from cms_ai_images.api.openai import shapes
 from cms_ai_images.api.openai.errors import answers, failed_response
-from cms_ai_images.exceptions import ModelNotAvailable, NotFound, NotLoggedIn, StillDrawing, TaskCancelled
+from cms_ai_images.exceptions import ModelNotAvailable, NotFound, StillDrawing, TaskCancelled, TokenMissing
 from cms_ai_images.models import GenerationModel, GenerationTask
 from cms_ai_images.models.tokens import Scope
 from cms_ai_images.resolution import models_for
@@ -78,7 +78,7 @@ def _user(request: HttpRequest, scope: Scope) -> Any:
     """Whose token it is. A session is not enough: a page of another site could use it, as nobody asks for CSRF here."""
     found = TokenAuthentication().authenticate(request)
     if found is None:
-        raise NotLoggedIn
+        raise TokenMissing
     user, token = found
     services.check_permission(user)
     check_scope(token, scope)
