@@ -74,5 +74,10 @@ def revoke(token: APIToken, *, by: Any = None) -> bool:
     return revoked
 
 
+def revoke_all(user: Any, *, by: Any = None) -> int:
+    """All of one person's, as after a password that somebody else knew. Returns how many were worth something."""
+    return sum(revoke(token, by=by) for token in APIToken.objects.filter(user=user, revoked_at=None))
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

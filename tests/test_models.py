@@ -148,6 +148,7 @@ def test_worker_lives_while_it_says_so(settings) -> None:
         ("operations", ["juggling"], "text_to_image"),
         ("operations", "text_to_image", "text_to_image"),
         ("operations", [["text_to_image"]], "text_to_image"),
+        ("operations", ["text_to_image", "upscale"], "cannot do this: upscale. It can do: image_to_image, inpaint"),
         ("default_parameters", ["steps"], "JSON object"),
         ("default_parameters", {"steps": "many"}, "Cannot be used: steps"),
         ("default_parameters", {"steps": 2.5}, "Cannot be used: steps"),

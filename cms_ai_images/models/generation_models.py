@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import conf
+from cms_ai_images.backends import get_backend_class
+from cms_ai_images.exceptions import UnknownBackend
 from cms_ai_images.types import STANDARD, ModelSpec, Operation, Priority
 
 from . import shapes
@@ -194,6 +196,12 @@ class GenerationModel(models.Model):
             or not self.operations
         ):
             errors["operations"] = _("Choose from: %(known)s.") % {"known": ", ".join(Operation.values)}
+        elif (can := self._backend_operations()) is not None and (beyond := set(self.operations) - can):
+            errors["operations"] = _("The backend “%(backend)s” cannot do this: %(names)s. It can do: %(known)s.") % {
+                "backend": self.backend,
+                "names": ", ".join(sorted(beyond)),
+                "known": ", ".join(sorted(can)),
+            }
         if not shapes.is_dict_of_ranges(self.parameter_limits):
             errors["parameter_limits"] = _("Give an object of [lowest, highest] pairs.")
         elif wrong := shapes.wrong_limits(self.parameter_limits):
@@ -219,6 +227,13 @@ class GenerationModel(models.Model):
             errors["default_parameters"] = message
         if errors:
             raise ValidationError(errors)
+
+    def _backend_operations(self) -> frozenset[str] | None:
+        """What the backend can do; `None` where its class is not to be had on this side."""
+        try:
+            return get_backend_class(self.backend).operations
+        except (UnknownBackend, ImproperlyConfigured):
+            return None
 
     def _never_charged(self) -> list[str]:
         """Prices of what is no operation, or no quality of this model: a slip of the pen would give pictures away."""

@@ -1,4 +1,4 @@
-"""Make a personal API token and print its secret, once."""
+"""Make a personal API token and print its secret, once; or revoke all that somebody has."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Command(BaseCommand):
             help="What it may do; can be given several times (default: everything that the user may).",
         )
         parser.add_argument("--name", default="ai_images_token", help="Which program uses it (default: %(default)s).")
+        parser.add_argument("--revoke-all", action="store_true", help="Make none, but revoke all that the user has.")
         parser.add_argument("--days", type=int, default=365, help="Validity; 0 is for ever (default: %(default)s).")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,6 +33,9 @@ class Command(BaseCommand):
         user = users.filter(**{get_user_model().USERNAME_FIELD: options["username"]}).first()
         if user is None:
             raise CommandError("There is no such user.")
+        if options["revoke_all"]:
+            self.stdout.write(f"{tokens.revoke_all(user)} tokens revoked.")
+            return
         if not 0 <= options["days"] <= 36_500:
             raise CommandError("--days must be between 0 and 36500.")
         expires = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
