@@ -5,6 +5,7 @@
 #   make demo CMS=1            the same with django CMS
 #   make test                  everything that has to hold
 #   make test-all              that, and the matrix of noxfile.py: Pythons, Djangos, django CMS, PostgreSQL and S3
+#   make schema                write the API's OpenAPI schema anew
 #   make bench                 measure the whole path; prints one JSON object
 #   make clean                 remove .venv/ and what the demo and the tests left
 
@@ -24,7 +25,7 @@ ONCE ?=
 export PROMPT
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-all bench clean
+.PHONY: demo test test-all schema bench clean
 
 # The prompt travels in the environment, so that quotes in it stay text.
 demo: $(VENV)/.demo
@@ -43,6 +44,9 @@ test: $(VENV)/.test
 
 test-all: test
 	$(BIN)/nox
+
+schema: $(VENV)/.test
+	@$(BIN)/python manage.py shell --verbosity 0 --command "from project import openapi; openapi.write()"
 
 bench: $(VENV)/.test
 	@$(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import django_rq
@@ -88,14 +89,19 @@ def describe(task: GenerationTask) -> str:
     }
 
 
-def eta(task: GenerationTask, position: int | None, step: Progress | None) -> int | None:
+def eta(
+    task: GenerationTask,
+    position: int | None,
+    step: Progress | None,
+    read_pace: Callable[[str], float | None] = progress.read_pace,
+) -> int | None:
     """About how many seconds until its pictures are there, from measured times; `None` where nothing is known.
 
     While it waits: its place in the queue times the pool's time for a task, shared by the living workers. While it
     runs: the time of the steps so far, for the steps that are left.
     """
     if position is not None:
-        pace = progress.read_pace(task.pool)
+        pace = read_pace(task.pool)
         return None if pace is None else round(position * pace / max(1, _place(task)[1] or 0))
     if step is None or task.started_at is None or not step.step:
         return None

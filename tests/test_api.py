@@ -96,6 +96,16 @@ def test_a_discarded_picture_is_gone(client, author):
     assert (response.status_code, response.json()["code"]) == (410, "draft_gone")
 
 
+def test_what_is_in_the_library_is_not_discarded_here(client, author):
+    image = make_image(author)
+    assert post(client, url("image-accept", image.uuid)).status_code == 200
+    response = post(client, url("image-discard", image.uuid))
+    assert (response.status_code, response.json()["code"]) == (409, "already_accepted")
+    assert "media library" in response.json()["detail"]
+    image.refresh_from_db()
+    assert image.review_state == "accepted"
+
+
 class TestProblems:
     """Every error has one shape, a stable code and the field that is at fault."""
 
@@ -139,7 +149,7 @@ class TestProblems:
 
     def test_no_login(self, model):
         response = Client().get(url("task-list"))
-        assert (response.status_code, response.json()["code"]) == (401, "not_logged_in")
+        assert (response.status_code, response.json()["code"]) == (401, "token_missing")
 
     def test_no_permission(self, reader, model):
         client = Client()
@@ -252,9 +262,10 @@ class TestOptions:
     def test_the_health_of_a_models_own_workers(self, client, model):
         make_model(slug="large", pool="large")
         make_model(slug="off", pool="large", enabled=False)
-        slugs = ("large", "off", "none", "\0")
+        slugs = ("large", "off", "none")
         states = [client.get(url("health"), {"model": slug}).json()["status"] for slug in slugs]
-        assert states == ["no_worker", "ok", "ok", "ok"]  # not usable: the default model would draw
+        assert states == ["no_worker", "ok", "ok"]  # not usable: the default model would draw
+        assert client.get(url("health"), {"model": "\0"}).status_code == 400
 
 
 def test_the_reason_of_a_failure_is_told_in_the_readers_language(client, author):

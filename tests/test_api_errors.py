@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,28 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from cms_ai_images import exceptions
-from cms_ai_images.api.filters import TaskFilterSerializer
+from cms_ai_images.api.filters import PageSerializer, TaskFilterSerializer
+from cms_ai_images.api.options import HealthQuerySerializer
 from cms_ai_images.api.problems import FRAMEWORK_CODES
 from cms_ai_images.api.references import UploadSerializer
 from cms_ai_images.api.serializers import GenerationRequestSerializer, PictureDetailsSerializer
 from cms_ai_images.api.spending import SpendingQuerySerializer
+from cms_ai_images.api.tasks import WatchSerializer
 from cms_ai_images.api.waiting import WaitSerializer
 
 ROOT = Path(settings.BASE_DIR)
 INPUTS = [
     GenerationRequestSerializer,
+    HealthQuerySerializer,
+    PageSerializer,
     PictureDetailsSerializer,
     SpendingQuerySerializer,
     TaskFilterSerializer,
     UploadSerializer,
     WaitSerializer,
+    WatchSerializer,
 ]
+API = ROOT / "cms_ai_images/api"
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +77,34 @@ def test_no_input_is_refused_with_a_code_that_is_not_told(
     assert codes(serializer()) - set(table) == set()
 
 
+def raised_codes(source: str) -> set[str]:
+    """What functions such as `validate` refuse with: each `ValidationError` has a `code`, or means `invalid`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
+        if isinstance(node, ast.Call) and name == "ValidationError":
+            code = next((word.value for word in node.keywords if word.arg == "code"), ast.Constant("invalid"))
+            assert isinstance(code, ast.Constant), "a code that is made up while running cannot be told"
+            found.add(str(code.value))
+    return found
+
+
+def test_no_function_refuses_an_input_with_a_code_that_is_not_told(table: dict[str, list[str]]) -> None:
+    assert raised_codes('raise serializers.ValidationError({"to": text}, code="too_odd")') == {"too_odd"}
+    assert raised_codes("raise ValidationError(text)") == {"invalid"}
+    of_openai = (ROOT / "docs/api-clients.md").read_text()
+    sources = {path: raised_codes(path.read_text()) for path in API.rglob("*.py")}
+    assert len([path for path, found in sources.items() if found]) >= 4  # else nothing was looked at
+    for path, found in sources.items():
+        told = {code for code in found if f"`{code}`" in of_openai} if "openai" in path.parts else set()
+        assert found - told <= set(table), path
+
+
 class TestType:
     def test_leads_to_the_line_of_the_code(self, db: None) -> None:
         problem = Client().get(reverse("cms_ai_images:task-list")).json()
         path, code = problem["type"].split("#")
-        assert code == problem["code"] == "not_logged_in"
+        assert code == problem["code"] == "token_missing"
         page = Client().get(path).content.decode()
         assert f'<tr id="{code}">' in page
 

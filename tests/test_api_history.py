@@ -117,6 +117,27 @@ class TestFilters:
         assert answer["Content-Type"] == "application/problem+json"
         assert answer.json()["errors"][0]["field"] == name
 
+    @pytest.mark.parametrize(("name", "value"), [("limit", "abc"), ("limit", "0"), ("limit", "101"), ("open", "maybe")])
+    def test_a_bad_page_is_refused_at_its_field(self, client, name, value):
+        answer = client.get(TASKS, {name: value})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, name)
+
+    @pytest.mark.parametrize(
+        ("name", "known"),
+        [("task-list", "status"), ("task-ready", "origin"), ("task-detail", "wait"), ("health", "model")],
+    )
+    def test_a_misspelt_one_is_refused_and_told_what_there_is(self, client, author, name, known):
+        """Passed over, it would find everything."""
+        arguments = [make_task(author).uuid] if name == "task-detail" else []
+        answer = client.get(reverse(f"cms_ai_images:{name}", args=arguments), {"statsu": "failed"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
+        assert answer.json()["errors"][0]["field"] == "statsu"
+        assert known in answer.json()["detail"]
+
+    def test_open_can_be_said_to_be_off(self, client, author):
+        make_task(author, status=Status.CANCELLED)
+        assert (len(found(client, open="0")), len(found(client, open="1")), len(found(client, open=""))) == (1, 0, 1)
+
     def test_an_empty_time_is_refused(self, client):
         answer = client.get(TASKS, {"from": "2026-03-02", "to": "2026-03-01"})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "to")

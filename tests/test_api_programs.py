@@ -268,7 +268,7 @@ class TestBodies:
         assert "utf-8" in response.json()["detail"]
 
     def test_there_is_json_whatever_is_accepted(self, client: Client) -> None:
-        response = client.get(url("task-list") + "?format=xml", headers={"Accept": "text/html"})
+        response = client.get(url("model-list") + "?format=xml", headers={"Accept": "text/html"})
         assert (response.status_code, response["Content-Type"]) == (200, "application/json")
 
 

@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
+import redis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from cms_ai_images import services
+from cms_ai_images import progress, services
 from cms_ai_images.api.display import task_for_display, tasks_for_display
 from cms_ai_images.api.serializers import task_json
 from cms_ai_images.types import PictureDetails, Status
@@ -67,6 +68,19 @@ def test_a_page_is_two(author: User, history: list[Any], headers: dict[str, str]
         page = Client().get(url("task-list"), {"limit": 100}, headers=headers).json()
     assert len(page["results"]) == len(history) + 10
     assert len(queries) == AUTHENTICATION + 2, [query["sql"] for query in queries]
+
+
+def test_redis_is_asked_for_the_pace_once_however_many_wait(
+    author: User, headers: dict[str, str], valkey: redis.Redis
+) -> None:
+    make_worker()
+    for _ in range(10):
+        make_task(author)
+    progress.note_pace("images", 10)
+    valkey.config_resetstat()
+    page = Client().get(url("task-list"), headers=headers).json()
+    assert [task["eta_seconds"] for task in page["results"]] == [10 * (10 - place) for place in range(10)]
+    assert valkey.info("commandstats")["cmdstat_get"]["calls"] == 1
 
 
 def test_both_ways_of_reading_tell_the_same(author: User, history: list[Any]) -> None:

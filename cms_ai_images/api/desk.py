@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.documentation import documented
 from cms_ai_images.api.filters import TaskFilterSerializer, filtered
+from cms_ai_images.api.queries import asked
 from cms_ai_images.api.shapes import ReadySerializer
 from cms_ai_images.models import GeneratedImage, GenerationTask
 from cms_ai_images.types import ReviewState, Status
@@ -31,7 +32,8 @@ class TaskReadyView(AIImagesView):
     @documented({200: ReadySerializer}, problems=[400], parameters=[TaskFilterSerializer])
     def get(self, request: Request) -> Response:
         """How many own tasks at `origin` have pictures to choose from, in all and by field, and how many are drawn."""
-        tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request)
+        wanted = asked(request, TaskFilterSerializer)
+        tasks = filtered(GenerationTask.objects.filter(user=request.user.pk), request, wanted)
         counts = (
             tasks.filter(_active() | _unreviewed())
             .order_by()

@@ -14,6 +14,8 @@ from cms_ai_images.api.problems import CONTENT_TYPE
 from cms_ai_images.api.shapes import ProblemSerializer
 
 UNSAFE = ("POST", "PUT", "PATCH")
+PASSING = {429, 503}
+"""What comes with `Retry-After` where trying again can help."""
 
 
 class APISchema(AutoSchema):
@@ -39,6 +41,8 @@ class APISchema(AutoSchema):
             yield from (401, 403)
         if "{" in self.path:
             yield 404
+        if self.method != "GET":
+            yield 411
         if self.get_request_serializer() is not None and self.method in UNSAFE:
             yield from (400, 413, 415)
 
@@ -57,14 +61,25 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A personal token: `aii_...`."}
 
 
-def documented(ok: dict[Any, Any], *, problems: Iterable[int] = (), request: Any = None, **kwargs: Any) -> Any:
+def documented(
+    ok: dict[Any, Any],
+    *,
+    problems: Iterable[int] = (),
+    request: Any = None,
+    parameters: Iterable[Any] = (),
+    **kwargs: Any,
+) -> Any:
     """Describe one method of a view.
 
     `ok` maps the statuses that are no errors to what is answered, `problems` lists errors beside the common ones, and
-    `request` is the serializer of the body. The rest goes to `extend_schema`.
+    `request` is the serializer of the body, `parameters` are those of the address and of headers, also of the answer's.
+    The rest goes to `extend_schema`.
     """
     errors = {(status, CONTENT_TYPE): ProblemSerializer for status in problems}
-    described = extend_schema(request=request, responses={**ok, **errors}, **kwargs)
+    headers = [answer_header("WWW-Authenticate", "How programs log in.", 401)]
+    if passing := sorted(PASSING.intersection(problems)):
+        headers.append(answer_header("Retry-After", "Seconds until it is worth trying again.", *passing))
+    described = extend_schema(request=request, responses={**ok, **errors}, parameters=[*parameters, *headers], **kwargs)
 
     def decorate(method: Any) -> Any:
         method.schema = APISchema()  # else the site's own default would be what is extended

@@ -15,6 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from cms_ai_images import services
+from cms_ai_images.api.paging import NewestFirst
 from cms_ai_images.exceptions import NotPermitted
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Operation, Status
@@ -54,15 +55,18 @@ class TaskFilterSerializer(serializers.Serializer):
         return attrs
 
 
-def filtered(tasks: QuerySet[GenerationTask], request: Request) -> QuerySet[GenerationTask]:
-    """The tasks that the request asks for: the caller's own, or everybody's where they may see them.
+class PageSerializer(TaskFilterSerializer):
+    """The query string of the list."""
 
-    Raises the framework's `ValidationError` with the field that is at fault, or `NotPermitted`.
-    """
-    given = {name: value for name, value in request.query_params.items() if value}
-    serializer = TaskFilterSerializer(data=given)
-    serializer.is_valid(raise_exception=True)
-    wanted = serializer.validated_data
+    open = serializers.BooleanField(default=False, help_text="Only what still matters to a dialog, on one page.")
+    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
+    limit = serializers.IntegerField(
+        min_value=1, max_value=NewestFirst.max_page_size, default=NewestFirst.page_size, help_text="Tasks on a page."
+    )
+
+
+def filtered(tasks: QuerySet[GenerationTask], request: Request, wanted: dict[str, Any]) -> QuerySet[GenerationTask]:
+    """The tasks that are wanted: the caller's own, or everybody's where they may see them, else `NotPermitted`."""
     if wanted["user"] != EVERYBODY:
         tasks = tasks.filter(user=request.user.pk)
     elif not services.sees_all(request.user):

@@ -7,13 +7,14 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import pgettext_lazy
-from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cms_ai_images import conf, credits, health, limits, preferences, services
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.documentation import documented
+from cms_ai_images.api.queries import asked
 from cms_ai_images.api.serializers import library_json
 from cms_ai_images.api.shapes import (
     CreditsSerializer,
@@ -60,13 +61,18 @@ class ModelListView(AIImagesView):
         return Response({"results": [model_json(offer, pools, default) for offer in offers if offer.is_possible]})
 
 
+class HealthQuerySerializer(serializers.Serializer):
+    """The query string of the health."""
+
+    model = serializers.CharField(default="", help_text="Its slug; the default model's health where it is gone.")
+
+
 class HealthView(AIImagesView):
-    @documented({200: HealthSerializer}, parameters=[OpenApiParameter("model", str, description="Its slug.")])
+    @documented({200: HealthSerializer}, problems=[400], parameters=[HealthQuerySerializer])
     def get(self, request: Request) -> Response:
         """Whether a picture asked for now would be drawn: by `?model=slug`, else by the default model."""
-        slug = request.query_params.get("model", "")
-        # Compared here: PostgreSQL refuses to look for text with a zero byte.
-        chosen = next((model for model in models_for(request.user) if model.slug == slug), None)
+        wanted = asked(request, HealthQuerySerializer)
+        chosen = models_for(request.user).filter(slug=wanted["model"]).first()
         try:
             pool = (chosen or default_model(request.user)).pool
         except NoModelConfigured as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
-from django.http import JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
@@ -83,6 +87,18 @@ def method_not_allowed(*allowed: str) -> JsonResponse:
     status, detail = FRAMEWORK_CODES["method_not_allowed"]
     data = problem(status, "method_not_allowed", str(detail))
     return JsonResponse(data, status=status, content_type=CONTENT_TYPE, headers={"Allow": ", ".join(allowed)})
+
+
+def for_everybody(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A view that needs no login and does nothing: other methods are told so in the usual shape, not as a CSRF page."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD"):
+            return method_not_allowed("GET", "HEAD")
+        return view(request, *args, **kwargs)
+
+    return csrf_exempt(login_not_required(answer))
 
 
 class ProblemFormatter(ExceptionFormatter):

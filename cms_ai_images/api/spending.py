@@ -14,6 +14,7 @@ from cms_ai_images import conf, spending
 from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.documentation import documented
 from cms_ai_images.api.filters import EVERYBODY
+from cms_ai_images.api.queries import asked
 from cms_ai_images.exceptions import NotFound, NotPermitted
 from cms_ai_images.spending import DIMENSIONS, MAX_MONTHS, Period
 
@@ -82,9 +83,7 @@ class SpendingView(AIImagesView):
         """Points spent in a range of months by month, user, group, members or model. 404 where nothing costs points."""
         if not conf.get("CREDITS"):
             raise NotFound
-        query = SpendingQuerySerializer(data={name: value for name, value in request.query_params.items() if value})
-        query.is_valid(raise_exception=True)
-        wanted = query.validated_data
+        wanted = asked(request, SpendingQuerySerializer)
         if wanted["user"] == EVERYBODY and not request.user.has_perm("cms_ai_images.manage_credits"):
             raise NotPermitted(field="user", permission=_("Can manage credits and limits"))
         period: Period = wanted["period"]

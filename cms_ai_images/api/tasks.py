@@ -19,11 +19,12 @@ from cms_ai_images.api.base import AIImagesView
 from cms_ai_images.api.desk import still_open
 from cms_ai_images.api.display import task_for_display, tasks_for_display
 from cms_ai_images.api.documentation import answer_header, documented
-from cms_ai_images.api.filters import TaskFilterSerializer, filtered
+from cms_ai_images.api.filters import PageSerializer, filtered
 from cms_ai_images.api.paging import NewestFirst
-from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json
+from cms_ai_images.api.queries import asked
+from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_json
 from cms_ai_images.api.shapes import TaskListSerializer, TaskSerializer
-from cms_ai_images.api.waiting import WaitSerializer, asked_to_wait, held
+from cms_ai_images.api.waiting import WaitSerializer, held, seconds_to_wait
 from cms_ai_images.exceptions import NotFound
 from cms_ai_images.idempotency import HEADER, KEPT, LENGTH, request_once
 from cms_ai_images.models import GenerationTask
@@ -41,24 +42,23 @@ def own_task(request: Request, uuid: UUID) -> GenerationTask:
     return task
 
 
-class PageSerializer(TaskFilterSerializer):
-    """The query string of the list."""
+class WatchSerializer(WaitSerializer):
+    """The query string of one task."""
 
-    open = serializers.CharField(required=False, help_text="Anything: only what still matters to a dialog.")
-    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
-    limit = serializers.CharField(required=False, help_text="Tasks on a page, at most 100; 20 unless said.")
+    previews = serializers.BooleanField(default=False, help_text="With the small pictures of a running task.")
 
 
 class TaskListView(AIImagesView):
     @documented({200: TaskListSerializer}, problems=[400], parameters=[PageSerializer])
     def get(self, request: Request) -> Response:
         """The caller's history as the filters narrow it, or with `open=1` what of it still matters to a dialog."""
-        tasks = filtered(tasks_for_display(), request)
-        if request.query_params.get("open"):
-            return Response({"results": [task_json(task, viewer=request.user) for task in still_open(tasks)]})
+        wanted = asked(request, PageSerializer)
+        tasks = filtered(tasks_for_display(), request, wanted)
+        if wanted["open"]:
+            return Response({"results": tasks_json(still_open(tasks), viewer=request.user)})
         paginator = NewestFirst()
         page = paginator.paginate_queryset(tasks, request, view=self) or []
-        return paginator.get_paginated_response([task_json(task, viewer=request.user) for task in page])
+        return paginator.get_paginated_response(tasks_json(page, viewer=request.user))
 
     @documented(
         {202: TaskSerializer},
@@ -73,18 +73,18 @@ class TaskListView(AIImagesView):
                 description=f"The same key within {KEPT.total_seconds() / 3600:.0f} hours leads to the same task.",
             ),
             answer_header("Location", "The task's own address.", 202),
-            answer_header("Retry-After", "Seconds until it is worth trying again.", 429, 503),
+            answer_header(REPLAYED_HEADER, "`true` where an earlier request had this key.", 202),
         ],
     )
     def post(self, request: Request) -> HttpResponseBase:
         """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
-        seconds = asked_to_wait(request)
+        seconds = seconds_to_wait(request, asked(request, WaitSerializer))
         serializer = GenerationRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        asked = serializer.to_request()
-        if asked.auto_accept:
+        wish = serializer.to_request()
+        if wish.auto_accept:
             check_scope(request.auth, Scope.LIBRARY)
-        task, is_repeated = _requested(request, asked)
+        task, is_repeated = _requested(request, wish)
         data = task_json(own_task(request, task.uuid))
         headers = {"Location": data["url"], **({REPLAYED_HEADER: "true"} if is_repeated else {})}
         return _answer(request, task, data, seconds, status=status.HTTP_202_ACCEPTED, headers=headers)
@@ -94,17 +94,15 @@ class TaskDetailView(AIImagesView):
     @documented(
         {200: TaskSerializer},
         problems=[400],
-        parameters=[
-            WaitSerializer,
-            OpenApiParameter("previews", str, description="Anything: with the small pictures of a running task."),
-        ],
+        parameters=[WatchSerializer],
     )
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """One task; with `previews=1`, while it runs, its small pictures in Base64 as the event stream tells them."""
-        seconds = asked_to_wait(request)
+        wanted = asked(request, WatchSerializer)
+        seconds = seconds_to_wait(request, wanted)
         task = own_task(request, uuid)
         data = task_json(task)
-        if request.query_params.get("previews") and data["progress"]:
+        if wanted["previews"] and data["progress"]:
             small = progress.read_previews(task.pool, task.uuid, data["num_images"])
             data["previews"] = [b64encode(jpeg).decode() for jpeg in small]
         return _answer(request, task, data, seconds)
@@ -153,12 +151,12 @@ class TaskPreviewView(AIImagesView):
         return HttpResponse(preview, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-def _requested(request: Request, asked: GenerationRequest) -> tuple[GenerationTask, bool]:
+def _requested(request: Request, wish: GenerationRequest) -> tuple[GenerationTask, bool]:
     """A new task, or the one that this `Idempotency-Key` led to before."""
     key = request.headers.get(HEADER)
     if key is None:
-        return services.request_generation(request.user, asked), False
-    return request_once(request.user, key, asked)
+        return services.request_generation(request.user, wish), False
+    return request_once(request.user, key, wish)
 
 
 def _answer(
