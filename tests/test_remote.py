@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socket
 import ssl
 import threading
 import time
@@ -164,6 +165,17 @@ def test_server_that_takes_its_time_is_left(server, settings):
     with pytest.raises(RemotePictureUnavailable):
         remote.fetch(f"https://{server.host}/slow", private=True)
     assert time.monotonic() - begun < 5
+    gone.set()
+
+
+def test_nobody_knows_in_time_where_a_name_leads(server, settings, monkeypatch):
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "REMOTE_PICTURE_SECONDS": 0.5}
+    gone = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: gone.wait(60))
+    begun = time.monotonic()
+    with pytest.raises(RemotePictureUnavailable):
+        remote.fetch(f"https://{server.host}/picture", private=True)
+    assert time.monotonic() - begun < 20
     gone.set()
 
 

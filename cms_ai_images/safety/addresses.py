@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from cms_ai_images.exceptions import AddressRefused
@@ -86,13 +89,27 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_CALLED)
 
 
-def resolve(host: str, port: int, *, private: bool = False) -> str:
+def resolve(host: str, port: int, *, private: bool = False, seconds: float | None = None) -> str:
     """The IP address to connect to. Ask once and use the answer: a second one may be another (DNS rebinding).
 
     Raises `AddressRefused` where the name leads, also, into this network, unless `private` allows it, and `OSError`
-    where it leads nowhere.
+    where it leads nowhere, or nobody knows within `seconds` where it leads.
     """
-    found = [str(answer[4][0]) for answer in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    found = [str(answer[4][0]) for answer in _look_up(host, port, seconds)]
     if not private and not all(map(is_public, found)):
         raise AddressRefused(host=host)
     return found[0]
+
+
+def _look_up(host: str, port: int, seconds: float | None) -> list[Any]:
+    """What the resolver says. It knows no limit of time: a thread waits for it, and is left where that takes long."""
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            found.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return found.result(seconds)

@@ -36,7 +36,7 @@ def exchange(
     parts = addresses.split(url)
     host, port = str(parts.hostname), addresses.port_of(parts)
     begun = time.monotonic()
-    address = addresses.resolve(host, port, private=private)
+    address = addresses.resolve(host, port, private=private, seconds=seconds)
     connection = (_Https if parts.scheme == "https" else _Http)(host, port, timeout=seconds)
     connection.address = address
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
