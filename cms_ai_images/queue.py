@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import django_rq
-from django.db.models import Case, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Func, IntegerField, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -123,25 +123,46 @@ def position(task: GenerationTask) -> int | None:
 
 def with_places(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
     """The tasks with what `position` and `eta` tell of those that wait, so that neither needs a query of its own."""
-    waiting = GenerationTask.objects.filter(status=Status.QUEUED, pool=OuterRef("pool"))
-    higher = waiting.filter(priority__gt=OuterRef("priority"))
-    same = waiting.filter(priority=OuterRef("priority"), available_at__lte=OuterRef("available_at"))
-    workers = Worker.objects.alive().filter(pool=OuterRef("pool"))
-    is_waiting = Q(status=Status.QUEUED)
-    return tasks.annotate(
-        ahead=Case(When(is_waiting, then=_Counted(higher) + _Counted(same.exclude(pk=OuterRef("pk"))))),
-        living_workers=Case(When(is_waiting, then=_Counted(workers))),
-    )
+    return tasks.annotate(ahead=_Waiting(AHEAD), living_workers=_Waiting(LIVING_WORKERS, [Worker.alive_since()]))
 
 
-class _Counted(Subquery):
-    """How many rows there are, as far as they are counted. The database only looks where the row waits."""
+# These are part of every answer about tasks. Put together from querysets they cost more than all that is around them,
+# so they stand here as SQL. The database only looks where the row waits; each count reads a part of the index of
+# waiting rows, and no more than `COUNTED` of them.
+AHEAD = """CASE WHEN {status} = 'queued' THEN (
+    SELECT COUNT(*) FROM (
+        SELECT 1 FROM {tasks} other WHERE other.status = 'queued' AND other.pool = {pool}
+        AND other.priority > {priority} LIMIT {counted}
+    ) urgent
+) + (
+    SELECT COUNT(*) FROM (
+        SELECT 1 FROM {tasks} other WHERE other.status = 'queued' AND other.pool = {pool}
+        AND other.priority = {priority} AND other.available_at <= {available_at} AND other.id <> {id} LIMIT {counted}
+    ) earlier
+) END"""
+LIVING_WORKERS = """CASE WHEN {status} = 'queued' THEN (
+    SELECT COUNT(*) FROM {workers} worker
+    WHERE worker.pool = {pool} AND worker.stopped_at IS NULL AND worker.heartbeat_at > %s
+) END"""
 
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+
+class _Waiting(Func):
+    """A number that is asked for in SQL with the names of the row's columns in it."""
+
     output_field = IntegerField()
+    columns = ("id", "status", "pool", "priority", "available_at")
 
-    def __init__(self, rows: QuerySet[Any]) -> None:
-        super().__init__(rows.order_by().values("pk")[:COUNTED])
+    def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
+        super().__init__(*self.columns)
+        self.sql, self.params = sql, params
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        """The statement, and what its `%s` stand for."""
+        names = [compiler.compile(column)[0] for column in self.source_expressions]
+        tables = [connection.ops.quote_name(table._meta.db_table) for table in (GenerationTask, Worker)]
+        columns = dict(zip(self.columns, names, strict=True))
+        params = [connection.ops.adapt_datetimefield_value(moment) for moment in self.params]
+        return self.sql.format(**columns, tasks=tables[0], workers=tables[1], counted=COUNTED), params
 
 
 def _place(task: GenerationTask) -> tuple[int | None, int | None]:

@@ -71,6 +71,8 @@ def filtered(tasks: QuerySet[GenerationTask], request: Request, wanted: dict[str
         tasks = tasks.filter(user=request.user.pk)
     elif not services.sees_all(request.user):
         raise NotPermitted(field="user", permission=_("Can see everybody's AI image tasks"))
+    else:
+        tasks = tasks.select_related("user")  # whose each is, is told
     if wanted["origin"]:
         tasks = of_origin(tasks, wanted["origin"])
     if wanted["preset"]:

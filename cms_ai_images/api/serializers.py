@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -242,9 +243,10 @@ def _person(user: Any) -> str:
 
 
 def _origin_json(task: GenerationTask) -> dict[str, str] | None:
-    if task.origin_type is None:
+    if task.origin_type_id is None:
         return None
-    label = f"{task.origin_type.app_label}.{task.origin_type.model}"
+    kind = ContentType.objects.get_for_id(task.origin_type_id)  # kept in memory
+    label = f"{kind.app_label}.{kind.model}"
     return {"label": label, "object_id": task.origin_id, "field": task.origin_field}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils import timezone
@@ -14,8 +14,7 @@ from cms_ai_images import conf
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
         """Those that said so within `WORKER_TIMEOUT_SECONDS`."""
-        limit = timezone.now() - timedelta(seconds=conf.get("WORKER_TIMEOUT_SECONDS"))
-        return self.filter(heartbeat_at__gt=limit, stopped_at=None)
+        return self.filter(heartbeat_at__gt=Worker.alive_since(), stopped_at=None)
 
 
 class Worker(models.Model):
@@ -40,6 +39,11 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @staticmethod
+    def alive_since() -> datetime:
+        """Whoever has given no sign of life after this moment is taken for dead."""
+        return timezone.now() - timedelta(seconds=conf.get("WORKER_TIMEOUT_SECONDS"))
 
     @property
     def is_alive(self) -> bool:
