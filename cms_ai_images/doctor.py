@@ -77,7 +77,7 @@ def check_database() -> Iterator[Finding]:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        mend = _("Start the database, or correct DATABASES.")
+        mend = _("Start the database, or correct DATABASES: address, name, user, password.")
         yield Finding(part=part, level=Level.ERROR, detail=_said(error), mend=mend)
         return
     if missing:
@@ -121,7 +121,7 @@ def _try_storage(part: str, setting: str, storage: Storage) -> Finding:
         storage.delete(name)
     except Exception as error:  # noqa: BLE001 - each storage backend has errors of its own, and this is where they are told
         detail = _("%(step)s: %(error)s") % {"step": step, "error": _said(error)}
-        mend = _("Check %(setting)s: address, credentials, and the right to read, write and delete.")
+        mend = _("Check %(setting)s: address, bucket or folder, credentials, and the right to read, write and delete.")
         return Finding(part=part, level=Level.ERROR, detail=detail, mend=mend % {"setting": setting})
     return Finding(part=part, detail=_("write, read and delete work"))
 
@@ -167,7 +167,10 @@ def check_pools() -> Iterator[Finding]:
         try:
             get_redis(pool).ping()
         except RedisError as error:
-            mend = _("Start Redis or Valkey, or correct RQ_QUEUES. What is asked for meanwhile is kept.")
+            mend = _(
+                "Start Redis or Valkey, or correct RQ_QUEUES: address, password, certificate. What is asked for "
+                "meanwhile is kept."
+            )
             yield Finding(part=part, level=Level.ERROR, detail=_said(error), mend=mend)
         else:
             yield Finding(part=part, detail=_("Redis answers"))
