@@ -53,14 +53,15 @@ def identify_again(request: HttpRequest) -> Any:
     """
     if found := TokenAuthentication().authenticate(request):
         return found[0]
-    session = getattr(request, "session", None)
+    session: Any = getattr(request, "session", None)
+    known: Any = request.user.pk
     if session is None or SESSION_KEY not in session:  # a middleware of the site's own knows them from elsewhere
-        user = get_user_model()._default_manager.filter(pk=request.user.pk).first()
+        user: Any = get_user_model()._default_manager.filter(pk=known).first()
     else:
         asked = HttpRequest()
         asked.session = type(session)(session.session_key)  # read anew
         user = get_user(asked)
-    if user is None or not user.is_active or user.pk != request.user.pk:
+    if user is None or not user.is_active or user.pk != known:
         raise NotLoggedIn
     return user
 
