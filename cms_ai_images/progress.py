@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from uuid import UUID
 
 from redis.asyncio import Redis as AsyncRedis
@@ -121,15 +122,24 @@ async def previews(client: AsyncRedis, uuid: UUID, count: int) -> list[bytes]:
 
 def read(pool: str, uuid: UUID, attempt: int) -> Progress | None:
     """How far this attempt is; `None` before its first step or when Redis is away."""
+    return read_many(pool, {uuid: attempt}).get(uuid)
+
+
+def read_many(pool: str, attempts: Mapping[UUID, int]) -> dict[UUID, Progress]:
+    """The same for an attempt of each of these tasks, in one round trip; those that have begun."""
     try:
-        with patient_redis(pool) as client:
-            values = client.hgetall(_key(uuid))
+        with patient_redis(pool) as client, client.pipeline(transaction=False) as pipe:
+            for uuid in attempts:
+                pipe.hgetall(_key(uuid))
+            found = pipe.execute()
     except RedisError as error:
-        _complain(error, "Progress of task %s could not be read", uuid)
-        return None
-    if not values or int(values[b"attempt"]) != attempt:
-        return None
-    return Progress(attempt=attempt, step=int(values[b"step"]), total=int(values[b"total"]))
+        _complain(error, "Progress of %d tasks could not be read", len(attempts))
+        return {}
+    return {
+        uuid: Progress(attempt=attempt, step=int(values[b"step"]), total=int(values[b"total"]))
+        for (uuid, attempt), values in zip(attempts.items(), found, strict=True)
+        if values and int(values[b"attempt"]) == attempt
+    }
 
 
 def note_pace(pool: str, seconds: float) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
@@ -25,6 +26,7 @@ from cms_ai_images.types import (
     OutputFormat,
     PictureDetails,
     Priority,
+    Progress,
     Reference,
     Status,
 )
@@ -121,20 +123,51 @@ class PictureDetailsSerializer(serializers.Serializer):
         return PictureDetails(**{**self.validated_data, "focal_point": (point[0], point[1]) if point else None})
 
 
+class _Page:
+    """What is asked for once, however many tasks an answer tells of: Redis, and where each kind of thing is."""
+
+    def __init__(self, tasks: Iterable[GenerationTask] = ()) -> None:
+        self.read_pace = cache(progress.read_pace)
+        self.steps: dict[UUID, Progress] = {}
+        attempts: dict[str, dict[UUID, int]] = {}
+        for task in tasks:
+            if task.status == Status.RUNNING:
+                attempts.setdefault(task.pool, {})[task.uuid] = task.attempt
+        for pool, running in attempts.items():
+            self.steps |= progress.read_many(pool, running)
+        self._around = cache(_around)
+
+    def url(self, name: str, uuid: UUID) -> str:
+        """The address of a task or a picture."""
+        before, after = self._around(name)
+        return f"{before}{uuid}{after}"
+
+
+ANY = UUID(int=0)
+
+
+def _around(name: str) -> list[str]:
+    """The two parts of an address around the id in it."""
+    return reverse(f"cms_ai_images:{name}", args=[ANY]).split(str(ANY))
+
+
 def tasks_json(tasks: Iterable[GenerationTask], *, viewer: Any = None) -> list[dict[str, Any]]:
-    """Each as `task_json` has it. Redis is asked for the pace of a pool once, however many tasks wait there."""
-    read_pace = cache(progress.read_pace)
-    return [task_json(task, viewer=viewer, read_pace=read_pace) for task in tasks]
+    """Tasks as their owner sees them, or `viewer`, who may see everybody's: they are told whose each is."""
+    tasks = list(tasks)
+    page = _Page(tasks)
+    return [_task_json(task, page, viewer) for task in tasks]
 
 
-def task_json(
-    task: GenerationTask, *, viewer: Any = None, read_pace: Callable[[str], float | None] = progress.read_pace
-) -> dict[str, Any]:
-    """A task as its owner sees it, or `viewer`, who may see everybody's: they are told whose it is."""
+def task_json(task: GenerationTask) -> dict[str, Any]:
+    """A task as its owner sees it."""
+    return tasks_json([task])[0]
+
+
+def _task_json(task: GenerationTask, page: _Page, viewer: Any) -> dict[str, Any]:
     parameters = task.parameters
     version = task.preset_version
     running = task.status == Status.RUNNING
-    step = progress.read(task.pool, task.uuid, task.attempt) if running else None
+    step = page.steps.get(task.uuid)
     position = queue.position(task)
     is_others = viewer is not None and task.user_id != viewer.pk
     return {
@@ -162,7 +195,7 @@ def task_json(
         "finished_at": task.finished_at.isoformat() if task.finished_at else None,
         "cancel_requested": task.cancel_requested_at is not None,
         "position": position,
-        "eta_seconds": queue.eta(task, position, step, read_pace),
+        "eta_seconds": queue.eta(task, position, step, page.read_pace),
         "progress": {"step": step.step, "total": step.total} if step else None,
         "preview_urls": _preview_urls(task) if running else [],
         "error": _error_json(task),
@@ -170,16 +203,19 @@ def task_json(
         "proposed": {"name": naming.title(task), "alt_text": naming.alt_text(task)},
         "user": {"id": task.user_id, "name": _person(task.user)} if is_others and task.user else None,
         "images": [
-            image_json(image, task, is_own=not is_others)
+            image_json(image, task, is_own=not is_others, page=page)
             for image in sorted(task.images.all(), key=lambda image: image.index)
         ],
-        "url": _url("task-detail", task.uuid),
-        "events_url": _url("task-events", task.uuid),
+        "url": page.url("task-detail", task.uuid),
+        "events_url": page.url("task-events", task.uuid),
     }
 
 
-def image_json(image: GeneratedImage, task: GenerationTask, *, is_own: bool = True) -> dict[str, Any]:
+def image_json(
+    image: GeneratedImage, task: GenerationTask, *, is_own: bool = True, page: _Page | None = None
+) -> dict[str, Any]:
     """A picture as its owner sees it: a private draft, or a file of the library. Others see the latter only."""
+    page = page or _Page()
     library = library_json(image.filer_image) if image.filer_image else None
     has_draft = bool(image.file) and is_own
     return {
@@ -190,11 +226,11 @@ def image_json(image: GeneratedImage, task: GenerationTask, *, is_own: bool = Tr
         "width": image.width,
         "height": image.height,
         "state": image.review_state,
-        "file_url": library["url"] if library else _url("image-file", image.uuid) if has_draft else None,
+        "file_url": library["url"] if library else page.url("image-file", image.uuid) if has_draft else None,
         "preview_url": (
-            library["thumbnail_url"] if library else _url("image-preview", image.uuid) if has_draft else None
+            library["thumbnail_url"] if library else page.url("image-preview", image.uuid) if has_draft else None
         ),
-        "download_url": _url("image-download", image.uuid) if is_own and (library or has_draft) else None,
+        "download_url": page.url("image-download", image.uuid) if is_own and (library or has_draft) else None,
         "library": library,
     }
 
@@ -248,7 +284,3 @@ def _origin_json(task: GenerationTask) -> dict[str, str] | None:
     kind = ContentType.objects.get_for_id(task.origin_type_id)  # kept in memory
     label = f"{kind.app_label}.{kind.model}"
     return {"label": label, "object_id": task.origin_id, "field": task.origin_field}
-
-
-def _url(name: str, uuid: Any) -> str:
-    return reverse(f"cms_ai_images:{name}", args=[uuid])
