@@ -39,6 +39,7 @@ GROWTH = 1.5
 """By how much a middle answer may take longer with a thousand times as many tasks."""
 AUTHORS = 20
 PROCESSES = 4
+POOL = "10"
 """As docs/deployment.md says."""
 LIMITS = {"requests_per_minute": 1_000_000, "active_tasks": 1000}
 """Looked at for each request, and never reached."""
@@ -52,7 +53,7 @@ def api_latency(site: Site) -> Result:
     model = site.model("api", pool="silent")
     callers = [caller(number) for number in range(AUTHORS)]
     figures: dict[str, dict[str, Any]] = {}
-    with serving(site, "--workers", str(processes)) as port, living_worker("silent"):
+    with serving(site, "--workers", str(processes), AI_IMAGES_BENCH_POOL=POOL) as port, living_worker("silent"):
         for rows in (few, many):
             fill(model, rows, [author.pk for author, _token in callers])
             for name, requests in kinds_of_requests(model, callers, seconds * RATE).items():
@@ -119,13 +120,14 @@ def event_streams(site: Site) -> Result:
 
 
 @contextmanager
-def serving(site: Site, *options: str) -> Iterator[int]:
+def serving(site: Site, *options: str, **environment: str) -> Iterator[int]:
     """The site on a free port, which is given."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = {"LIMITS": LIMITS}
-    command = ["env", f"AI_IMAGES_BENCH_SETTINGS={json.dumps(app)}", *site_command("127.0.0.1", port), *options]
+    variables = {"AI_IMAGES_BENCH_SETTINGS": json.dumps({"LIMITS": LIMITS}), **environment}
+    command = ["env", *(f"{name}={value}" for name, value in variables.items()), *site_command("127.0.0.1", port)]
+    command += options
     site.processes.start("site", command)
     site.processes.wait(lambda: serves("127.0.0.1", port), seconds=PATIENCE)
     try:

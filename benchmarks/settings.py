@@ -4,6 +4,7 @@ The environment carries what differs between the processes of a run:
 
 - `AI_IMAGES_BENCH_VAR`: the folder
 - `AI_IMAGES_BENCH_DATABASE`: a database as JSON, in place of SQLite
+- `AI_IMAGES_BENCH_POOL`: how many connections to PostgreSQL a process keeps, where it does
 - `AI_IMAGES_BENCH_SETTINGS`: settings of the app as JSON, such as how often a worker makes previews
 - `AI_IMAGES_BENCH_STORAGE_SECONDS`: how long the draft storage takes for each file
 """
@@ -24,6 +25,10 @@ ALLOWED_HOSTS = ["127.0.0.1"]
 
 if "AI_IMAGES_BENCH_DATABASE" in os.environ:
     DATABASES["default"] = json.loads(os.environ["AI_IMAGES_BENCH_DATABASE"])
+
+if "AI_IMAGES_BENCH_POOL" in os.environ:
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": int(os.environ["AI_IMAGES_BENCH_POOL"])}}
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 STORAGES["ai_images_drafts"] = {
     "BACKEND": "benchmarks.standin.SlowStorage",
