@@ -111,6 +111,8 @@ def test_a_model_without_files_or_with_a_damaged_one(site: GenerationModel, tmp_
     assert "fetch-model" in broken()[f"model “{site.label}”"]["detail"]
     (folder / "SHA256SUMS").unlink()
     assert broken() == {}
+    (folder / "unet/diffusion_pytorch_model.safetensors").unlink()
+    assert "no safetensors file in unet" in broken()[f"model “{site.label}”"]["detail"]
 
 
 def test_nobody_may_use_it_and_nothing_is_enabled(db: None) -> None:

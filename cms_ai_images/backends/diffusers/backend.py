@@ -24,7 +24,7 @@ from .drawing import StepReporter, draw
 from .errors import drawing_error, free_memory, is_out_of_memory, loading_error
 from .folder import inspect_folder
 from .libraries import quieten_libraries, require_libraries
-from .loading import load_pipeline
+from .loading import check_components, load_pipeline
 from .placement import choose_device, choose_dtype, describe_device, place
 from .previews import Previewer, fit
 from .sharing import share
@@ -60,7 +60,7 @@ class DiffusersBackend(Backend):
         read_options(spec)
         path, _ = locate(spec, offline=True)
         check_digests(spec.slug, path)
-        inspect_folder(spec.slug, path)
+        check_components(spec, inspect_folder(spec.slug, path))
         for entry in spec.weights:
             locate_weights(spec, entry, offline=True)
 

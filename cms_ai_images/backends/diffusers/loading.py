@@ -31,6 +31,13 @@ def load_pipeline(spec: ModelSpec, folder: PipelineFolder, dtype: Any) -> Any:
     return pipeline
 
 
+def check_components(spec: ModelSpec, folder: PipelineFolder) -> None:
+    """Raise what loading would find of the components before it opens the first weights."""
+    for component in folder.components:
+        if is_network(find_component_class(spec, component)):
+            require_weights(spec, folder, component)
+
+
 def find_pipeline_class(spec: ModelSpec, class_name: str) -> Any:
     """The class that draws from text with this folder's components: an image-to-image folder can do that as well."""
     import diffusers
@@ -86,11 +93,16 @@ def is_network(component_class: Any) -> bool:
     return issubclass(component_class, torch.nn.Module)
 
 
+def require_weights(spec: ModelSpec, folder: PipelineFolder, component: Component) -> None:
+    """Raise `ModelFilesMissing` where a network comes without any."""
+    if not any((folder.path / component.name).glob("*.safetensors")):
+        raise ModelFilesMissing(model=spec.slug, detail=f"no safetensors file in {component.name}")
+
+
 def load_network(spec: ModelSpec, folder: PipelineFolder, component: Component, network_class: Any, dtype: Any) -> Any:
     """One component with its weights. Raises `ModelFilesMissing` unless the files held every one of them."""
+    require_weights(spec, folder, component)
     path = folder.path / component.name
-    if not any(path.glob("*.safetensors")):
-        raise ModelFilesMissing(model=spec.slug, detail=f"no safetensors file in {component.name}")
     network, report = network_class.from_pretrained(
         path, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
     )
