@@ -54,6 +54,7 @@ def history(author: User) -> list[Any]:
     return [*waiting, *others, drawn]
 
 
+@pytest.mark.local_files  # in S3 easy-thumbnails asks the database for each thumbnail
 def test_one_task_is_one_query(author: User, history: list[Any], headers: dict[str, str]) -> None:
     for task in history:
         with CaptureQueriesContext(connection) as queries:
@@ -61,6 +62,7 @@ def test_one_task_is_one_query(author: User, history: list[Any], headers: dict[s
         assert len(queries) == AUTHENTICATION + 1, [query["sql"] for query in queries]
 
 
+@pytest.mark.local_files
 def test_a_page_is_two(author: User, history: list[Any], headers: dict[str, str]) -> None:
     for _ in range(10):
         make_task(author)

@@ -266,6 +266,7 @@ class TestAcceptances:
         lost, fine = lost_and_fine
         tried, accept = [], intake.accept
         monkeypatch.setattr(intake, "accept", lambda image, details: (tried.append(image), accept(image, details)))
+        monkeypatch.setattr("cms_ai_images.acceptances.PAUSES", (600.0,))  # however long this takes
         acceptances = Acceptances()
         assert [acceptances.go_on() for _ in range(20)] == [0, 1] + [0] * 18
         assert tried == [*lost, fine]  # each once: they rest
