@@ -22,6 +22,7 @@ from project.training.scenes import SCENES  # noqa: E402
 from project.training.subjects import SUBJECTS  # noqa: E402
 
 SIDE = 64
+STAGES = ("vae-inner", "vae", "vae-sharp", "denoiser")
 LARGEST = 25_000_000
 
 
@@ -44,14 +45,19 @@ def work(tmp_path_factory, emoji) -> Iterator[Path]:
     monkeypatch.setattr(evaluate, "STEPS", 2)
     folder = tmp_path_factory.mktemp("work")
     command = ["--work", str(folder), "--emoji", str(emoji), "--side", str(SIDE), "--pictures", "60"]
-    command += ["--batch", "4", "--text-steps", "2", "--vae-share", "0.667"]
+    command += ["--batch", "4", "--text-steps", "2", "--vae-share", "0.75"]
     train.main([*command, "--minutes", "0.03"])
-    first = {name: checkpoint(folder, name) for name in ("vae-inner", "vae", "denoiser")}
+    first = {name: checkpoint(folder, name) for name in STAGES}
     # Each gets more time than it has had, however slow this machine is.
-    spent = 3 * max(step["used"] for step in first.values()) / 60
-    train.main([*command, "--minutes", str(spent + 0.02)])
-    for name, before in first.items():
-        assert checkpoint(folder, name)["step"] > before["step"] > 0
+    minutes = str(len(STAGES) * max(step["used"] for step in first.values()) / 60 + 0.02)
+    train.main([*command, "--minutes", minutes])
+    second = {name: checkpoint(folder, name)["step"] for name in STAGES}
+    for name in ("vae-inner", "vae", "denoiser"):
+        assert second[name] > first[name]["step"] > 0
+    assert second["vae-sharp"] > 0  # it began anew, because the stage before it had gone on
+    # With the time used up there is nothing left to do.
+    train.main([*command, "--minutes", minutes])
+    assert {name: checkpoint(folder, name)["step"] for name in STAGES} == second
     yield folder
     monkeypatch.undo()
 

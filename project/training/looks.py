@@ -20,9 +20,14 @@ def plain(picture: Image.Image) -> Image.Image:
 
 
 def pixel(picture: Image.Image) -> Image.Image:
-    """32 x 32 squares in 24 colours."""
-    small = ImageEnhance.Color(picture.resize((32, 32), Image.Resampling.BOX)).enhance(1.25)
-    small = small.quantize(24, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert("RGB")
+    """16 x 16 squares in 16 colours: as large as the latent cells of 128 pixels. Smaller ones were lost in them."""
+    small = ImageEnhance.Color(picture.resize((16, 16), Image.Resampling.BOX)).enhance(1.4)
+    small = (
+        ImageEnhance.Contrast(small)
+        .enhance(1.15)
+        .quantize(16, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        .convert("RGB")
+    )
     return small.resize(picture.size, Image.Resampling.NEAREST)
 
 

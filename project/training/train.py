@@ -21,6 +21,7 @@ from .denoiser import Denoiser, make_unet, train_denoiser
 from .evaluate import draw, sheet
 from .export import assemble, export
 from .outer import DOWNSCALE, train_outer
+from .sharpen import sharpen
 from .text import make_text_encoder, make_tokenizer, pretrain
 from .vae import encode_all, halved, train_vae
 
@@ -51,7 +52,7 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of pictures, checkpoints and the result")
     parser.add_argument("--emoji", type=Path, required=True, help="the assets of @lobehub/fluent-emoji-3d")
     parser.add_argument("--minutes", type=float, required=True, help="for autoencoder and denoiser together")
-    parser.add_argument("--vae-share", type=float, default=0.3, help="of the minutes, halved between its two stages")
+    parser.add_argument("--vae-share", type=float, default=0.4, help="of the minutes, a third for each of its stages")
     parser.add_argument("--side", type=int, default=128, help="128 or 256 pixels; a multiple of 64")
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--variety", type=float, default=0.4, help="chance in place, size and flip, 0 to 1")
@@ -74,9 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     torch.manual_seed(0)
     minutes, crops = options.minutes * options.vae_share, max(16, options.batch // 8)
-    inner = train_vae(pictures, work, minutes / 2, device, crops, logger.info)
+    inner = train_vae(pictures, work, minutes / 3, device, crops, logger.info)
     latents, factor = kept_latents(inner, pictures, work, device)
-    vae = train_outer(inner, pictures, latents, factor, work, minutes / 2, device, crops, logger.info)
+    vae = train_outer(inner, pictures, latents, factor, work, minutes / 3, device, crops, logger.info)
+    vae = sharpen(vae, pictures, latents, factor, work, minutes / 3, device, crops // 4, logger.info)
     tokenizer = make_tokenizer()
     denoiser = Denoiser(
         make_unet(options.side // DOWNSCALE), kept_text_encoder(tokenizer, work, device, options.text_steps), device
