@@ -160,4 +160,8 @@ RQ = {"COMMIT_MODE": "auto"}  # the app enqueues after the commit itself
 MIGRATION_MODULES = {"djangocms_text": None}
 
 # One author at a time tries this site; the default of three a minute is for many who share a GPU.
-CMS_AI_IMAGES: dict = {"LIMITS": {"requests_per_minute": 30}}
+CMS_AI_IMAGES: dict = {
+    "LIMITS": {"requests_per_minute": 30},
+    # Words that the demo's model knows.
+    "PROMPT_EXAMPLES": ["a fox in a meadow", "a castle under a starry night sky", "a sailboat at sunset"],
+}

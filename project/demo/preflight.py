@@ -14,6 +14,11 @@ from django.core.management import CommandError
 from django.core.management.utils import get_random_secret_key
 from django.utils.translation import gettext as _
 
+from cms_ai_images.backends.diffusers.digests import SUMS, check_digests
+from cms_ai_images.exceptions import ModelFilesDamaged
+
+EMBEDDED_MODEL = Path(settings.BASE_DIR, "project", "embedded_model")
+RESTORE_COMMAND = "git checkout -- project/embedded_model"
 LONGEST_SOCKET_PATH = 107  # bytes, on Linux
 
 
@@ -36,6 +41,16 @@ def refuse_long_path(path: Path) -> None:
             _("%(path)s is too long for a socket. Name a shorter folder: AI_IMAGES_VAR=/tmp/demo make demo")
             % {"path": path}
         )
+
+
+def refuse_damaged_model(folder: Path = EMBEDDED_MODEL) -> None:
+    """Say it now, with the command that helps, instead of after everything was started."""
+    try:
+        if not (folder / SUMS).is_file():
+            raise ModelFilesDamaged(model="demo", file=SUMS, restore=RESTORE_COMMAND)
+        check_digests("demo", folder)
+    except ModelFilesDamaged as error:
+        raise CommandError(str(error)) from error
 
 
 def refuse_taken_port(host: str, port: int) -> None:

@@ -59,11 +59,11 @@ def seed_model(folder: Path) -> None:
         defaults={"source": str(folder)},
         create_defaults={
             "source": str(folder),
-            "label": "Demo model",
-            "description": "A small model that comes with the example site. It shows how things work, not art.",
+            "label": "Emoji (demo model)",
+            "description": "A tiny model that comes with the example site. It draws emoji on simple scenes.",
             "backend": "diffusers",
-            "sizes": [[128, 128], [192, 128], [128, 192]],
-            "default_parameters": {"steps": 16, "guidance_scale": 4.0},
+            "sizes": [[128, 128], [192, 128], [128, 192], [224, 128]],
+            "default_parameters": {"steps": 16, "guidance_scale": 3.0},
             "parameter_limits": {"steps": [1, 50], "guidance_scale": [0, 15]},
         },
     )

@@ -85,10 +85,11 @@ export class Advanced {
       make("option", { value: slug }, available ? label : this.#texts.get("model_unavailable", { model: label })),
     );
     const automatic = make("option", { value: "" }, this.#texts.get("automatic", { value: usual?.label ?? "" }));
-    select.replaceChildren(automatic, ...options);
+    // One model is no choice, but authors may want to know which it is.
+    select.replaceChildren(automatic, ...(options.length > 1 ? options : []));
     if (has(select, value)) select.value = value;
     setText(this.form.querySelector("#model-hint"), model?.description ?? "");
-    this.#field("model").hidden = this.#models.length < 2;
+    this.#field("model").hidden = !options.length;
   }
 
   #fillFormats({ model, value }) {

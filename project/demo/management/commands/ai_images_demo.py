@@ -24,7 +24,6 @@ from project.demo import preflight
 from project.demo.processes import ProcessEnded, Processes, stopped_by_signals
 from project.demo.seeds import MODEL_SLUG, seed
 
-EMBEDDED_MODEL = Path(settings.BASE_DIR, "project", "embedded_model")
 MANAGE = [sys.executable, str(Path(settings.BASE_DIR, "manage.py"))]
 START_SECONDS = 120  # a busy laptop takes a while to read torch for the first time
 INTERRUPTED = 130
@@ -44,6 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, once: bool, **options: Any) -> None:
         preflight.refuse_public_address(host)
         preflight.refuse_long_path(settings.VAR / "valkey.sock")
+        preflight.refuse_damaged_model()
         settings.VAR.mkdir(parents=True, exist_ok=True)
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         with preflight.lock(settings.VAR / "demo.lock", address), stopped_by_signals():
@@ -83,7 +83,7 @@ class Command(BaseCommand):
             processes.wait(lambda: answers(client), seconds=START_SECONDS)
 
         call_command("migrate", verbosity=0, interactive=False)
-        seed(model_folder(processes))
+        seed(preflight.EMBEDDED_MODEL)
         worker = processes.start("worker", [*MANAGE, "ai_images_worker"])
         processes.start("site", site_command(host, port))
         processes.wait(lambda: serves(host, port), seconds=START_SECONDS)
@@ -164,15 +164,3 @@ def serves(host: str, port: int) -> bool:
         return True
     finally:
         request.close()
-
-
-def model_folder(processes: Processes) -> Path:
-    """The embedded model, or while there is none a stand-in."""
-    if (EMBEDDED_MODEL / "model_index.json").exists():
-        return EMBEDDED_MODEL
-    folder = Path(settings.VAR, "stand-in-model")
-    if not folder.exists():
-        processes.run(
-            "stand-in", [sys.executable, str(Path(settings.BASE_DIR, "project/demo/standin.py")), str(folder)]
-        )
-    return folder
