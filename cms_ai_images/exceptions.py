@@ -177,7 +177,7 @@ class LengthRequired(AIImagesError):
 
 
 class UnknownParameter(InvalidRequest):
-    """Passed over, a slip of the pen would find everything instead of what was looked for."""
+    """Passed over, a slip of the pen would find or draw something else than what was meant."""
 
     code = "unknown_parameter"
     message = _("There is no such parameter here. Possible are: %(known)s.")

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 HEADER = "Idempotency-Key"
 LENGTH = 255
 """Most characters of a key."""
+KEY = re.compile(rf"[!-~]{{1,{LENGTH}}}")
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
 TURN_SECONDS = 5
@@ -45,7 +47,7 @@ def request_once(user: Any, key: str, request: GenerationRequest) -> tuple[Gener
     index lets one through. Reference pictures are fetched before it. A request that is refused leaves no key behind.
     Raises `InvalidRequest` for what is no key, `IdempotencyKeyReused`, and whatever `services.request_generation` does.
     """
-    if not 0 < len(key) <= LENGTH or not key.isascii() or not key.isprintable():
+    if not KEY.fullmatch(key):
         raise InvalidRequest(field=HEADER)
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(request), sort_keys=True).encode()).hexdigest()
     with _turn(user, key, request):

@@ -125,6 +125,10 @@ class TestProblems:
             ({}, 400, "required", "prompt"),
             ({"prompt": "x", "steps": "many"}, 400, "invalid", "steps"),
             ({"prompt": "x", "seed": 10**30}, 400, "parameter_out_of_range", "seed"),
+            ({"prompt": "x", "num_image": 4}, 400, "unknown_parameter", "num_image"),
+            ({"prompt": "x", "origin": {"label": "articles.article", "objectid": "1"}}, 400, "unknown_parameter",
+             "origin.objectid"),
+            ({"prompt": "x", "references": [{"file": "1"}]}, 400, "unknown_parameter", "references.0.file"),
         ],
     )  # fmt: skip
     def test_a_bad_request(self, client, model, data, status, code, field):
@@ -138,6 +142,28 @@ class TestProblems:
         assert problem["errors"][0]["code"] == code
         assert problem["detail"]
         assert not GenerationTask.objects.exists()
+
+    def test_a_misspelt_detail_is_not_lost(self, client, author):
+        image = make_image(author)
+        response = post(client, url("image-accept", image.uuid), {"alt": "A fox"})
+        assert (response.status_code, response.json()["code"]) == (400, "unknown_parameter")
+        assert "alt_text" in response.json()["detail"]
+        image.refresh_from_db()
+        assert image.review_state == "draft"
+
+    @pytest.mark.parametrize(
+        ("method", "name", "data", "field"),
+        [
+            ("POST", "task-list", {"prompt": "x", "operation": "\ud800"}, "operation"),
+            ("POST", "task-list", {"prompt": "x", "\ud800": 1}, "?"),
+            ("PATCH", "preferences", {"\ud800": 1}, "?"),
+            ("PATCH", "preferences", {"last": {"\ud800": 1}}, "last.?"),
+        ],
+    )
+    def test_half_a_character_can_be_answered(self, client, model, method, name, data, field):
+        """What was sent is repeated in the answer, which is UTF-8."""
+        response = client.generic(method, url(name), json.dumps(data), content_type="application/json")
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (400, field)
 
     def test_is_translated(self, client, model):
         response = post(client, url("task-list"), {"prompt": "x", "steps": "many"}, **{"Accept-Language": "de"})

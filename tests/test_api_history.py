@@ -122,6 +122,11 @@ class TestFilters:
         answer = client.get(TASKS, {name: value})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, name)
 
+    def test_a_page_is_as_long_as_was_read(self, client, author):
+        for _ in range(2):
+            make_task(author)
+        assert len(found(client, limit="1.0")) == 1
+
     @pytest.mark.parametrize(
         ("name", "known"),
         [("task-list", "status"), ("task-ready", "origin"), ("task-detail", "wait"), ("health", "model")],

@@ -94,7 +94,7 @@ class TestIdempotencyKey:
         call_command("ai_images_purge")
         assert [key.key for key in IdempotencyKey.objects.all()] == ["other"]
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9"])
+    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "in two"])
     def test_what_is_no_key_is_refused(self, client: Client, model: Any, key: str) -> None:
         response = post(client, url("task-list"), {"prompt": "a fox"}, key)
         assert (response.status_code, response.json()["errors"][0]["field"]) == (400, "Idempotency-Key")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
@@ -59,6 +59,18 @@ class TokenScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         """As RFC 6750 says."""
         return {"type": "http", "scheme": "bearer", "description": "A personal token: `aii_...`."}
+
+
+class Body(OpenApiSerializerExtension):
+    """What programs send has no names beside those that are told."""
+
+    target_class = "cms_ai_images.api.serializers.BodySerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """The usual description, and that it is all."""
+        described = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**described, "additionalProperties": False}
 
 
 def documented(

@@ -18,8 +18,11 @@ class NewestFirst(CursorPagination):
 
     ordering = "-id"
     page_size = 20
-    page_size_query_param = "limit"
     max_page_size = 100
+
+    def __init__(self, length: int = page_size) -> None:
+        super().__init__()
+        self.page_size = length
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Raises `InvalidRequest` for one that no page has handed out; the framework only looks at its wrapping."""

@@ -17,7 +17,7 @@ from cms_ai_images.api.shapes import (
     PreferencesChangeSerializer,
     PreferencesSerializer,
 )
-from cms_ai_images.exceptions import InvalidRequest
+from cms_ai_images.exceptions import InvalidRequest, UnknownParameter
 
 
 class PreferencesView(AIImagesView):
@@ -57,5 +57,5 @@ def _object(request: Request, known: set[str]) -> dict[str, object]:
         raise InvalidRequest
     for name in request.data:
         if name not in known:
-            raise InvalidRequest(field=str(name))
+            raise UnknownParameter(field=str(name), known=", ".join(sorted(known)))
     return request.data

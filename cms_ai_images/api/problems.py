@@ -62,10 +62,18 @@ def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | 
         "type": f"{reverse('cms_ai_images:problems')}#{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _printable(detail),
         "code": code,
-        "errors": errors or [{"field": None, "code": code, "detail": detail}],
+        "errors": [
+            {**error, "field": error["field"] and _printable(error["field"]), "detail": _printable(error["detail"])}
+            for error in errors or [{"field": None, "code": code, "detail": detail}]
+        ],
     }
+
+
+def _printable(text: Any) -> str:
+    """Errors repeat what was sent, and JSON can name halves of characters, which no answer can be written with."""
+    return str(text).encode(errors="replace").decode()
 
 
 def problem_of(error: AIImagesError) -> dict[str, Any]:

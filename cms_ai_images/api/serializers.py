@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from cms_ai_images import progress, queue
-from cms_ai_images.exceptions import by_code, describe
+from cms_ai_images.exceptions import UnknownParameter, by_code, describe
 from cms_ai_images.library import naming
 from cms_ai_images.library.describing import focal_point
 from cms_ai_images.library.thumbnails import thumbnail_url
@@ -35,7 +35,18 @@ MAX_REFERENCES = 8
 """More than any operation takes."""
 
 
-class OriginSerializer(serializers.Serializer):
+class BodySerializer(serializers.Serializer):
+    """What a program sends. A slip of the pen in a name, passed over, would ask for something else, and cost points."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuses names that nobody knows, each at its field."""
+        if isinstance(data, Mapping) and (unknown := [str(name) for name in data if name not in self.fields]):
+            text = str(UnknownParameter(known=", ".join(self.fields)))
+            raise serializers.ValidationError({name: [text] for name in unknown}, code="unknown_parameter")
+        return super().to_internal_value(data)
+
+
+class OriginSerializer(BodySerializer):
     """The object that the pictures are for."""
 
     label = serializers.RegexField(r"^[A-Za-z_]\w*\.[A-Za-z_]\w*$", max_length=200)  # type: ignore[assignment]
@@ -43,7 +54,7 @@ class OriginSerializer(serializers.Serializer):
     field = serializers.CharField(max_length=100, allow_blank=True, default="")  # type: ignore[assignment]
 
 
-class ReferenceSerializer(serializers.Serializer):
+class ReferenceSerializer(BodySerializer):
     """A picture to start from: exactly one of these."""
 
     upload = serializers.UUIDField(required=False, help_text="The id that `references/` answered an upload with.")
@@ -68,7 +79,7 @@ class ReferenceSerializer(serializers.Serializer):
         return Reference(kind=kind, value=str(value))
 
 
-class GenerationRequestSerializer(serializers.Serializer):
+class GenerationRequestSerializer(BodySerializer):
     """Shapes and types only: what is possible depends on the model and is checked by the service."""
 
     prompt = serializers.CharField(allow_blank=True, trim_whitespace=False)
@@ -100,7 +111,7 @@ class GenerationRequestSerializer(serializers.Serializer):
         return GenerationRequest(**values, references=brought, origin=Origin(**origin) if origin else None)
 
 
-class PictureDetailsSerializer(serializers.Serializer):
+class PictureDetailsSerializer(BodySerializer):
     """What an author says of a picture on its way into the library."""
 
     name = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, default=None)

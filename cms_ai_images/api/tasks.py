@@ -56,7 +56,7 @@ class TaskListView(AIImagesView):
         tasks = filtered(tasks_for_display(), request, wanted)
         if wanted["open"]:
             return Response({"results": tasks_json(still_open(tasks), viewer=request.user)})
-        paginator = NewestFirst()
+        paginator = NewestFirst(wanted["limit"])
         page = paginator.paginate_queryset(tasks, request, view=self) or []
         return paginator.get_paginated_response(tasks_json(page, viewer=request.user))
 
