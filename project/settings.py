@@ -163,5 +163,5 @@ MIGRATION_MODULES = {"djangocms_text": None}
 CMS_AI_IMAGES: dict = {
     "LIMITS": {"requests_per_minute": 30},
     # Words that the demo's model knows.
-    "PROMPT_EXAMPLES": ["a fox in a meadow", "a castle under a starry night sky", "a sailboat at sunset"],
+    "PROMPT_EXAMPLES": ["a fox in a meadow", "a castle under a starry night sky", "a panda in the forest"],
 }
