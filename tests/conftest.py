@@ -23,6 +23,20 @@ if os.environ.get("TEST_CMS") != "1":
 if importlib.util.find_spec("torch") is None:  # the web side, which must do without what a worker draws with
     collect_ignore_glob += ["test_diffusers_*.py", "test_training*.py", "test_benchmarks*.py"]
     collect_ignore_glob += ["test_demo.py", "test_worker_command.py"]
+    collect_ignore_glob += ["test_embedded_model.py", "browser/test_embedded_model.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test an id of its own: of those that share one, pytest-xdist runs a single one and passes.
+
+    Schemathesis names its tests after what they try; since pytest 9.2 the id of a test no longer follows its name.
+    """
+    for item in items:
+        if hasattr(item, "operation_label") and not item.nodeid.endswith("]"):
+            item._id = item.id.with_params(item.operation_label)
+    ids = [item.nodeid for item in items]
+    if len(set(ids)) < len(ids):
+        raise pytest.UsageError(f"Tests share an id: {sorted({each for each in ids if ids.count(each) > 1})}")
 
 
 @pytest.fixture(scope="session")
