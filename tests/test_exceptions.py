@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from django.utils.functional import Promise
 
+import cms_ai_images
 from cms_ai_images import exceptions
 from cms_ai_images.exceptions import AIImagesError, GenerationError, InvalidRequest
 
-PACKAGE = Path(exceptions.__file__).parent
+PACKAGE = Path(cms_ai_images.__file__).parent
 PLACEHOLDER = re.compile(r"%\((\w+)\)([sd])")
 
 
@@ -30,8 +31,8 @@ CLASSES = {cls.__name__: cls for cls in tree()}
 every_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
 
 
-def test_all_are_in_one_module_with_codes_of_their_own() -> None:
-    assert {cls.__module__ for cls in CLASSES.values()} == {"cms_ai_images.exceptions"}
+def test_all_are_known_to_the_package_with_codes_of_their_own() -> None:
+    assert set(exceptions.known()) == set(CLASSES.values()) == {getattr(exceptions, name) for name in CLASSES}
     codes = [cls.code for cls in CLASSES.values()]
     assert len(codes) == len(set(codes)) > 25
 
