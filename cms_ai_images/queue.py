@@ -129,18 +129,18 @@ def with_places(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
 # These are part of every answer about tasks. Put together from querysets they cost more than all that is around them,
 # so they stand here as SQL. The database only looks where the row waits; each count reads a part of the index of
 # waiting rows, and no more than `COUNTED` of them.
-AHEAD = """CASE WHEN {status} = 'queued' THEN (
+AHEAD = """CASE WHEN {status} = '{queued}' THEN (
     SELECT COUNT(*) FROM (
-        SELECT 1 FROM {tasks} other WHERE other.status = 'queued' AND other.pool = {pool}
+        SELECT 1 FROM {tasks} other WHERE other.status = '{queued}' AND other.pool = {pool}
         AND other.priority > {priority} LIMIT {counted}
     ) urgent
 ) + (
     SELECT COUNT(*) FROM (
-        SELECT 1 FROM {tasks} other WHERE other.status = 'queued' AND other.pool = {pool}
+        SELECT 1 FROM {tasks} other WHERE other.status = '{queued}' AND other.pool = {pool}
         AND other.priority = {priority} AND other.available_at <= {available_at} AND other.id <> {id} LIMIT {counted}
     ) earlier
 ) END"""
-LIVING_WORKERS = """CASE WHEN {status} = 'queued' THEN (
+LIVING_WORKERS = """CASE WHEN {status} = '{queued}' THEN (
     SELECT COUNT(*) FROM {workers} worker
     WHERE worker.pool = {pool} AND worker.stopped_at IS NULL AND worker.heartbeat_at > %s
 ) END"""
@@ -162,7 +162,8 @@ class _Waiting(Func):
         tables = [connection.ops.quote_name(table._meta.db_table) for table in (GenerationTask, Worker)]
         columns = dict(zip(self.columns, names, strict=True))
         params = [connection.ops.adapt_datetimefield_value(moment) for moment in self.params]
-        return self.sql.format(**columns, tasks=tables[0], workers=tables[1], counted=COUNTED), params
+        words = {"tasks": tables[0], "workers": tables[1], "queued": Status.QUEUED.value, "counted": COUNTED}
+        return self.sql.format(**columns, **words), params
 
 
 def _place(task: GenerationTask) -> tuple[int | None, int | None]:
