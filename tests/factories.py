@@ -15,12 +15,23 @@ from django.utils import timezone
 from cms_ai_images import conf
 from cms_ai_images.backends.dummy import paint
 from cms_ai_images.library import drafts
-from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask, StylePreset, Worker
+from cms_ai_images.models import (
+    GeneratedImage,
+    GenerationModel,
+    GenerationTask,
+    StylePreset,
+    WebhookDelivery,
+    WebhookEndpoint,
+    Worker,
+)
 from cms_ai_images.models.images import draft_key
+from cms_ai_images.models.webhooks import Event
 from cms_ai_images.presets import publish_version
 from cms_ai_images.resolution import fingerprint
 from cms_ai_images.types import GenerationParameters, GenerationRequest, Operation, ReviewState, Status
 from cms_ai_images.worker.encoding import encode, encode_preview
+
+from .receiver import Receiver
 
 POOL = "images"
 
@@ -133,3 +144,18 @@ def make_image(
         image.file.name = key
     image.save()
     return image
+
+
+def make_endpoint(receiver: Receiver, **fields: Any) -> WebhookEndpoint:
+    """A webhook that is told everything."""
+    return WebhookEndpoint.objects.create(
+        **{"name": "newsroom", "url": receiver.url, "events": list(Event.values), **fields}
+    )
+
+
+def make_delivery(receiver: Receiver, endpoint: WebhookEndpoint | None = None, **fields: Any) -> WebhookDelivery:
+    """A message that is due."""
+    endpoint = endpoint or WebhookEndpoint.objects.first() or make_endpoint(receiver)
+    task = make_task(status=Status.SUCCEEDED)
+    values = {"event": Event.TASK_SUCCEEDED, "task_uuid": task.uuid, "payload": {"type": "task.succeeded", "ü": 1}}
+    return WebhookDelivery.objects.create(endpoint=endpoint, **{**values, **fields})

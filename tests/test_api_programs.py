@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import zlib
 from base64 import b64encode
 from datetime import timedelta
@@ -14,9 +13,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
 from django.test import AsyncClient, Client
-from django.urls import reverse
 from django.utils import timezone
 
 from cms_ai_images import lifecycle, services
@@ -26,14 +23,13 @@ from cms_ai_images.library.intake import FOLDER, public_storage
 from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationTask, IdempotencyKey
 from cms_ai_images.types import PictureDetails, Status
 
+from .api import url
+from .conftest import logged_in
 from .factories import make_image, make_model, make_task, make_worker
 from .test_lifecycle import claim
+from .threads import at_once
 
 AT_ONCE = 50
-
-
-def url(name: str, *arguments: Any) -> str:
-    return reverse(f"cms_ai_images:{name}", args=arguments)
 
 
 def post(client: Client, path: str, data: Any = None, key: str | None = None) -> Any:
@@ -49,9 +45,7 @@ def model(db: None) -> Any:
 
 @pytest.fixture
 def client(author: User) -> Client:
-    client = Client()
-    client.force_login(author)
-    return client
+    return logged_in(author)
 
 
 class TestIdempotencyKey:
@@ -80,9 +74,7 @@ class TestIdempotencyKey:
 
     def test_keys_are_each_users_own(self, client: Client, other_author: User, model: Any) -> None:
         post(client, url("task-list"), {"prompt": "a fox"}, "one")
-        other = Client()
-        other.force_login(other_author)
-        assert post(other, url("task-list"), {"prompt": "a dog"}, "one").status_code == 202
+        assert post(logged_in(other_author), url("task-list"), {"prompt": "a dog"}, "one").status_code == 202
         assert GenerationTask.objects.count() == 2
 
     def test_a_key_is_kept_for_a_day(self, client: Client, model: Any) -> None:
@@ -109,26 +101,11 @@ def test_the_same_key_many_times_at_once_gives_one_task(author: User, settings: 
     make_worker()
     make_model(prices={"text_to_image": {"standard": 10}})
     CreditAccount.objects.update_or_create(user=author, defaults={"balance": 1000})
-    start = threading.Barrier(AT_ONCE)
-    answers: list[tuple[int, str]] = []
-
-    def ask() -> None:
-        try:
-            client = Client()
-            client.force_login(author)
-            start.wait(60)
-            response = post(client, url("task-list"), {"prompt": "a fox", "seed": seed}, "one")
-            answers.append((response.status_code, response.json().get("id") or response.content.decode()))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(240)
+    clients = [logged_in(author) for _ in range(AT_ONCE)]
+    asked = {"prompt": "a fox", "seed": seed}
+    answers = at_once([lambda client=client: post(client, url("task-list"), asked, "one") for client in clients])
     task = GenerationTask.objects.get()
-    assert answers == [(202, str(task.uuid))] * AT_ONCE
+    assert [(answer.status_code, answer.json().get("id")) for answer in answers] == [(202, str(task.uuid))] * AT_ONCE
     assert CreditAccount.objects.get(user=author).balance == 990
 
 

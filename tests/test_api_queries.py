@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from cms_ai_images import progress, services
 from cms_ai_images.api.display import task_for_display, tasks_for_display
 from cms_ai_images.api.serializers import task_json
 from cms_ai_images.types import PictureDetails, Status
 
+from .api import url
 from .factories import make_image, make_model, make_preset, make_task, make_worker
 from .test_tokens import bearer
 
@@ -25,10 +25,6 @@ AUTHENTICATION = 3
 """The token with its user, and what the user and their groups may."""
 SUBMIT = 24
 """Savepoints, limits, the audit trail and the row of the key are among them."""
-
-
-def url(name: str, *arguments: Any) -> str:
-    return reverse(f"cms_ai_images:{name}", args=arguments)
 
 
 @pytest.fixture

@@ -6,32 +6,29 @@ import threading
 import time
 from collections.abc import Hashable, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 from rq.registry import FailedJobRegistry
 
-from cms_ai_images import lifecycle, outcomes, queue, services
+from cms_ai_images import queue, services
 from cms_ai_images.backends.dummy import DummyBackend
-from cms_ai_images.exceptions import DeviceLost, GenerationError, StorageUnavailable, UnknownBackend
-from cms_ai_images.models import GeneratedImage, GenerationTask
-from cms_ai_images.storage import draft_storage
+from cms_ai_images.exceptions import UnknownBackend
+from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import (
     GeneratedPicture,
     GenerationParameters,
-    GenerationRequest,
     Priority,
     Status,
     StepCallback,
 )
-from cms_ai_images.worker import landing
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import WINDOW, claim
 from cms_ai_images.worker.rq_worker import serve
 from cms_ai_images.worker.runtime import Runtime
 
+from .asking import ask
 from .factories import make_model, make_task, make_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,10 +72,6 @@ class ClumsyBackend(DummyBackend):
 @pytest.fixture(autouse=True)
 def choosy(settings):
     settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "BACKENDS": {"choosy": "tests.test_batches.ChoosyBackend"}}
-
-
-def ask(user, prompt: str = "an apple", **fields) -> GenerationTask:
-    return services.request_generation(user, GenerationRequest(prompt=prompt, **fields))
 
 
 def sha_of(task: GenerationTask) -> list[str]:
@@ -319,180 +312,6 @@ class TestDrawing:
         assert runtime.must_restart
 
 
-class TestLostDevices:
-    """A sick machine must not cost an innocent task its attempts, nor may a picture that kills GPUs do so for ever."""
-
-    @staticmethod
-    def end(task: GenerationTask, error: GenerationError) -> None:
-        GenerationTask.objects.filter(pk=task.pk).update(available_at=timezone.now())
-        task.refresh_from_db()
-        now = timezone.now()
-        until = now + timedelta(minutes=1)
-        assert lifecycle.claim(task, worker_id=make_worker().pk, lease=until, deadline=until)
-        outcomes.failed(task, task.fence, error)
-        task.refresh_from_db()
-
-    def test_cost_no_attempt(self, author, settings):
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 2, "MAX_DEVICE_LOSSES": 4}
-        task = make_task(author)
-        for _ in range(3):
-            self.end(task, DeviceLost())
-        self.end(task, GenerationError())
-        assert (task.status, task.failures, task.device_losses) == (Status.QUEUED, 1, 3)
-        assert task.available_at > timezone.now() + timedelta(seconds=50)  # the pauses grow with both
-
-    def test_end_at_last(self, author, settings):
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_DEVICE_LOSSES": 3}
-        task = make_task(author)
-        for _ in range(3):
-            self.end(task, DeviceLost())
-        assert (task.status, task.error_code, task.failures) == (Status.FAILED, "device_lost", 0)
-
-
-def block_folder_of(task: GenerationTask) -> Path:
-    """Put a file where the task's draft folder should be, so that every write fails."""
-    obstacle = Path(draft_storage().path(str(task.uuid)))
-    obstacle.parent.mkdir(parents=True, exist_ok=True)
-    obstacle.touch()
-    return obstacle
-
-
-class TestLanding:
-    """Storage trouble is real here: a file lies where a folder is needed."""
-
-    def test_goes_on_beside_the_next_drawing(self, author, model, runtime, settings, monkeypatch):
-        stored = threading.Event()
-        land = landing.land
-
-        def slow_land(*args, **kwargs):
-            stored.wait(10)
-            land(*args, **kwargs)
-
-        monkeypatch.setattr("cms_ai_images.worker.lander.land", slow_land)
-        first, second = make_task(author, model, prompt="one", steps=2), make_task(author, model, prompt="two", steps=3)
-        assert carry_out(runtime, claim(runtime, str(first.uuid))) == "drawn"
-        assert carry_out(runtime, claim(runtime, str(second.uuid))) == "drawn"
-        assert GenerationTask.objects.filter(status=Status.RUNNING).count() == 2
-        stored.set()
-        runtime.lander.stop()
-        assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 2
-
-    def test_each_has_its_own_time_however_many_wait(self, author, model, runtime, settings, monkeypatch):
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_TIMEOUT_SECONDS": 1}
-        land = landing.land
-        monkeypatch.setattr(
-            "cms_ai_images.worker.lander.land", lambda *args, **kwargs: (time.sleep(0.4), land(*args, **kwargs))
-        )
-        for number in range(6):
-            task = make_task(author, model, prompt=f"picture {number}", steps=2 + number)
-            assert carry_out(runtime, claim(runtime, str(task.uuid))) == "drawn"
-        runtime.lander.stop()
-        assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 6
-
-    def test_everybody_has_time_before_the_first_is_handed_over(self, author, model, settings, monkeypatch):
-        """Handing over waits while the backlog is full: who was not given time yet could lose the lease."""
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_BACKLOG": 1}
-        model.options = {"max_batch": 8, "memory": 4}
-        model.save()
-        tasks = [make_task(author, model) for _ in range(8)]
-        runtime, land, left = Runtime("images"), landing.land, []
-
-        def look_and_land(*args, **kwargs):
-            if not left:
-                deadlines = GenerationTask.objects.filter(status=Status.RUNNING).values_list("deadline_at", flat=True)
-                left.extend(sorted((deadline - timezone.now()).total_seconds() for deadline in deadlines))
-            land(*args, **kwargs)
-
-        monkeypatch.setattr("cms_ai_images.worker.lander.land", look_and_land)
-        runtime.start()
-        try:
-            carry_out(runtime, claim(runtime, str(tasks[0].uuid)))
-        finally:
-            runtime.stop()
-        landing_now, *others = left
-        assert 100 < landing_now < 120
-        assert [round(seconds, -2) for seconds in others] == [700] * 3 + [1000] * 4
-        assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 8
-
-    @pytest.mark.local_files
-    def test_is_tried_again_while_the_storage_fails(self, author, model, runtime):
-        task = make_task(author, model)
-        obstacle = block_folder_of(task)
-        threading.Timer(1.0, obstacle.unlink).start()
-        carry_out(runtime, claim(runtime, str(task.uuid)))
-        runtime.lander.stop()
-        task.refresh_from_db()
-        assert (task.status, task.attempt) == (Status.SUCCEEDED, 1)
-
-    def test_is_tried_again_after_the_database_went_away(self, author, model, runtime, monkeypatch):
-        """A restart took the pictures that waited to be stored, and cost their tasks an attempt."""
-        land, troubles = landing.land, [OperationalError("terminating connection"), InterfaceError("closed")]
-
-        def land_after_a_restart(*args, **kwargs):
-            if troubles:
-                raise troubles.pop()
-            land(*args, **kwargs)
-
-        monkeypatch.setattr("cms_ai_images.worker.lander.PAUSES", (0.01, 0.01))
-        monkeypatch.setattr("cms_ai_images.worker.lander.land", land_after_a_restart)
-        task = make_task(author, model)
-        carry_out(runtime, claim(runtime, str(task.uuid)))
-        runtime.lander.stop()
-        task.refresh_from_db()
-        assert (task.status, task.attempt, task.failures) == (Status.SUCCEEDED, 1, 0)
-
-    @pytest.mark.local_files
-    def test_a_storage_that_stays_away_repeats_the_task(self, author, model, runtime, monkeypatch):
-        monkeypatch.setattr("cms_ai_images.worker.lander.PAUSES", (0.01,))
-        task = make_task(author, model)
-        block_folder_of(task)
-        carry_out(runtime, claim(runtime, str(task.uuid)))
-        runtime.lander.stop()
-        task.refresh_from_db()
-        assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
-        assert not GeneratedImage.objects.exists()
-
-    @pytest.mark.local_files
-    def test_a_storage_is_not_waited_for_beyond_the_deadline(self, author, model, runtime, settings):
-        """A worker that slept between two tries was taken for one that hangs, and ended."""
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_TIMEOUT_SECONDS": 2, "LEASE_SECONDS": 1}
-        task = make_task(author, model)
-        block_folder_of(task)
-        carry_out(runtime, claim(runtime, str(task.uuid)))
-        begun = time.monotonic()
-        runtime.lander.stop()
-        assert time.monotonic() - begun < 2
-        task.refresh_from_db()
-        assert (task.status, task.error_code) == (Status.QUEUED, StorageUnavailable.code)
-
-    @pytest.mark.parametrize("trouble", [ValueError("no such format"), IntegrityError("a row is there already")])
-    def test_what_nobody_expected_ends_the_attempt_at_once(
-        self, author, model, runtime, settings, monkeypatch, trouble
-    ):
-        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 2}
-
-        def fail(*args):
-            raise trouble
-
-        monkeypatch.setattr("cms_ai_images.worker.landing.encode", fail)
-        task = make_task(author, model)
-        for status in (Status.QUEUED, Status.FAILED):
-            GenerationTask.objects.update(available_at=timezone.now())
-            carry_out(runtime, claim(runtime, str(task.uuid)))
-            until = time.monotonic() + 5
-            while runtime.heartbeat.held():
-                assert time.monotonic() < until
-                time.sleep(0.01)
-            task.refresh_from_db()
-            assert (task.status, task.error_code) == (status, "picture_not_stored")
-        following = make_task(author, model)
-        monkeypatch.undo()
-        carry_out(runtime, claim(runtime, str(following.uuid)))
-        runtime.lander.stop()
-        following.refresh_from_db()
-        assert following.status == Status.SUCCEEDED
-
-
 class TestFairness:
     def test_a_hundred_tasks_of_one_author_do_not_hold_up_anothers_first(self, author, other_author):
         make_worker()
@@ -505,35 +324,3 @@ class TestFairness:
         before = GenerationTask.objects.filter(user=author, started_at__lt=theirs.started_at).count()
         assert before <= 3
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED).count() == 101
-
-
-class TestIdenticalRequests:
-    def test_an_explicit_seed_returns_the_existing_pictures(self, author, model):
-        first = ask(author, seed=5)
-        serve("images", burst=True)
-        assert ask(author, seed=5) == first
-        assert ask(author, seed=6) != first
-
-    def test_without_a_seed_every_request_is_new(self, author, model):
-        assert ask(author) != ask(author)
-
-    def test_only_the_same_authors_pictures_are_reused(self, author, other_author, model):
-        assert ask(author, seed=5) != ask(other_author, seed=5)
-
-    def test_what_was_thrown_away_is_drawn_anew(self, author, model):
-        first = ask(author, seed=5)
-        serve("images", burst=True)
-        services.discard(author, first.images.get())
-        assert ask(author, seed=5) != first
-
-    def test_two_at_the_same_moment_run_once(self, author, model):
-        def request() -> None:
-            ask(author, seed=5)
-            connection.close()
-
-        threads = [threading.Thread(target=request) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert GenerationTask.objects.count() == 1

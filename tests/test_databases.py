@@ -16,6 +16,7 @@ from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.runtime import Runtime
 
 from .factories import make_model, make_task
+from .threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,26 +51,11 @@ def test_workers_that_claim_at_the_same_time_share_the_tasks(author: User, model
     runtimes = [Runtime("images") for _ in range(WORKERS)]
     for runtime in runtimes:
         runtime.residents.get(model)
-    start = threading.Barrier(WORKERS)
-    owned: list[list[int]] = [[] for _ in runtimes]
-    errors: list[Exception] = []
 
-    def work(number: int) -> None:
-        try:
-            start.wait(30)
-            for task in tasks:
-                owned[number] += [claimed.pk for claimed in claim(runtimes[number], str(task.uuid))]
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
+    def work(runtime: Runtime) -> list[int]:
+        return [claimed.pk for task in tasks for claimed in claim(runtime, str(task.uuid))]
 
-    threads = [threading.Thread(target=work, args=[number]) for number in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert errors == []
+    owned = at_once([lambda runtime=runtime: work(runtime) for runtime in runtimes])
     assert sorted(key for keys in owned for key in keys) == sorted(task.pk for task in tasks)
     for runtime, keys in zip(runtimes, owned, strict=True):
         rows = GenerationTask.objects.filter(pk__in=keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +25,7 @@ from .factories import make_model, make_worker
 from .test_rates import taken
 from .test_references import png
 from .test_tokens import bearer
+from .threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,33 +108,16 @@ def test_what_could_not_be_fetched_leaves_nothing_and_does_not_count(
     assert request_once(author, "one", request())[1] is False
 
 
-def at_once(user: User, wish: GenerationRequest) -> list[Any]:
+def repeat(user: User, wish: GenerationRequest) -> list[str]:
     """What many get who come with the same key at the same moment: whether the task was there, or an error."""
-    start = threading.Barrier(AT_ONCE)
-    outcomes: list[Any] = []
-
-    def ask() -> None:
-        try:
-            start.wait(60)
-            outcomes.append(request_once(user, "one", wish)[1])
-        except Exception as error:
-            outcomes.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    return outcomes
+    return sorted(map(repr, at_once([lambda: request_once(user, "one", wish)[1]] * AT_ONCE)))
 
 
 @pytest.mark.parametrize("wish", [request(), GenerationRequest(prompt="a fox")], ids=["picture", "words"])
 def test_many_with_the_same_key_fetch_once_and_count_once(
     author: User, elsewhere: Elsewhere, valkey: redis.Redis, wish: GenerationRequest
 ) -> None:
-    assert sorted(map(repr, at_once(author, wish))) == ["False"] + ["True"] * (AT_ONCE - 1)
+    assert repeat(author, wish) == ["False"] + ["True"] * (AT_ONCE - 1)
     assert (GenerationTask.objects.count(), taken(valkey, author)) == (1, 1)
     assert len(elsewhere.asked) == len(wish.references)
 
@@ -149,7 +132,7 @@ def no_redis(valkey_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> It
 
 @pytest.mark.usefixtures("no_redis")
 def test_without_redis_nobody_takes_turns_and_there_is_one_task(author: User, elsewhere: Elsewhere) -> None:
-    assert sorted(map(repr, at_once(author, request()))) == ["False"] + ["True"] * (AT_ONCE - 1)
+    assert repeat(author, request()) == ["False"] + ["True"] * (AT_ONCE - 1)
     assert GenerationTask.objects.count() == 1
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import FileSystemStorage
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models.signals import post_save
 from filer.models import File, Folder
 from filer.models import Image as FilerImage
@@ -26,6 +24,7 @@ from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import PictureDetails, ReviewState, Status
 
 from .factories import make_image, make_task
+from .threads import at_once
 
 PROMPT = "a red apple on the beach"
 
@@ -259,19 +258,8 @@ def test_a_decorative_picture_has_no_proposed_alternative_text(author: User) -> 
 @pytest.mark.django_db(transaction=True)
 def test_accepting_from_many_threads_at_once_gives_one_file(author: User) -> None:
     image = make_image(author)
-    barrier = threading.Barrier(4)
-
-    def click(_: int) -> int:
-        try:
-            mine = GeneratedImage.objects.select_related("task").get(pk=image.pk)
-            barrier.wait(timeout=10)
-            return accept(mine).pk
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        keys = set(pool.map(click, range(4)))
-    assert len(keys) == 1
+    copies = [GeneratedImage.objects.select_related("task").get(pk=image.pk) for _ in range(4)]
+    assert len(set(at_once([lambda copy=copy: accept(copy).pk for copy in copies]))) == 1
     assert FilerImage.objects.filter(ai_images=image).count() == 1
     assert len(public_files(image.task)) == 1
     assert Folder.objects.filter(name="AI images").count() == 1
@@ -280,18 +268,7 @@ def test_accepting_from_many_threads_at_once_gives_one_file(author: User) -> Non
 @pytest.mark.django_db(transaction=True)
 def test_first_pictures_of_many_authors_make_one_folder(author: User) -> None:
     images = [make_image(author) for _ in range(4)]
-    barrier = threading.Barrier(4)
-
-    def click(image: GeneratedImage) -> int:
-        try:
-            barrier.wait(timeout=10)
-            return accept(image).folder_id
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(click, images))) == 1
-    assert Folder.objects.count() == 1
+    assert set(at_once([lambda image=image: accept(image).folder_id for image in images])) == {Folder.objects.get().pk}
 
 
 @pytest.fixture
@@ -396,14 +373,7 @@ def test_storage_that_does_not_answer_is_said_so(author: User) -> None:
 def test_same_bytes_put_from_many_threads_are_never_half_a_file(tmp_path) -> None:
     storage = FileSystemStorage(location=tmp_path)
     data = bytes(range(256)) * 4096
-    barrier = threading.Barrier(8)
-
-    def put(_: int) -> str:
-        barrier.wait(timeout=10)
-        return files.put(storage, "folder/name.bin", data)
-
-    with ThreadPoolExecutor(8) as pool:
-        names = set(pool.map(put, range(8)))
+    names = set(at_once([lambda: files.put(storage, "folder/name.bin", data)] * 8))
     for name in names:
         with storage.open(name) as file:
             assert file.read() == data

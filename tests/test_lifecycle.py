@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from cms_ai_images import lifecycle
+from cms_ai_images import lifecycle, outcomes
+from cms_ai_images.exceptions import DeviceLost, GenerationError
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Fence, Status
 
@@ -133,3 +134,33 @@ def test_a_change_is_announced_after_the_commit(valkey, django_capture_on_commit
         lifecycle.transition(task, Status.CANCELLED)
     message = next(filter(None, (pubsub.get_message(timeout=1) for _ in range(5))))
     assert message["data"] == b'{"event": "task"}'
+
+
+class TestLostDevices:
+    """A sick machine must not cost an innocent task its attempts, nor may a picture that kills GPUs do so for ever."""
+
+    @staticmethod
+    def end(task: GenerationTask, error: GenerationError) -> None:
+        GenerationTask.objects.filter(pk=task.pk).update(available_at=timezone.now())
+        task.refresh_from_db()
+        now = timezone.now()
+        until = now + timedelta(minutes=1)
+        assert lifecycle.claim(task, worker_id=make_worker().pk, lease=until, deadline=until)
+        outcomes.failed(task, task.fence, error)
+        task.refresh_from_db()
+
+    def test_cost_no_attempt(self, author, settings):
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_FAILURES": 2, "MAX_DEVICE_LOSSES": 4}
+        task = make_task(author)
+        for _ in range(3):
+            self.end(task, DeviceLost())
+        self.end(task, GenerationError())
+        assert (task.status, task.failures, task.device_losses) == (Status.QUEUED, 1, 3)
+        assert task.available_at > timezone.now() + timedelta(seconds=50)  # the pauses grow with both
+
+    def test_end_at_last(self, author, settings):
+        settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MAX_DEVICE_LOSSES": 3}
+        task = make_task(author)
+        for _ in range(3):
+            self.end(task, DeviceLost())
+        assert (task.status, task.error_code, task.failures) == (Status.FAILED, "device_lost", 0)

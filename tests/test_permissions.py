@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import override_settings
 from django.urls import reverse
 
 from cms_ai_images import groups, services
@@ -16,17 +16,11 @@ from cms_ai_images.models import AuditEntry, GenerationModel, GroupLimits, Style
 from cms_ai_images.resolution import models_for, presets_for, resolve
 from cms_ai_images.types import GenerationRequest, Operation, Status
 
-from .conftest import make_user
+from .admin_pages import errors_of, form_of, url
+from .conftest import logged_in, make_user
 from .factories import make_model, make_preset, make_task, make_worker
-from .test_admin import errors_of, form_of, url
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -86,7 +80,7 @@ def test_operations_are_limited_to_groups(author: User, other_author: User, writ
         services.request_generation(author, request)
     assert (error.value.field, "Text to image" in str(error.value)) == ("operation", True)
     assert services.request_generation(other_author, request).operation == "text_to_image"
-    told = {user: client_of(user).get(reverse("cms_ai_images:model-list")).json() for user in (author, other_author)}
+    told = {user: logged_in(user).get(reverse("cms_ai_images:model-list")).json() for user in (author, other_author)}
     operations = {user: [model["operations"] for model in data["results"]] for user, data in told.items()}
     assert operations == {author: [["upscale"]], other_author: [["text_to_image", "upscale"]]}
     GroupLimits.objects.create(group=Group.objects.get(name="Cyclists"), operations=["text_to_image"])
@@ -95,7 +89,7 @@ def test_operations_are_limited_to_groups(author: User, other_author: User, writ
 
 def test_a_slip_of_the_pen_in_operations_is_explained(admin: User, writers: Group) -> None:
     for wrong in ('["text2image"]', '"upscale"', '{"upscale": 1}', "[["):
-        response = client_of(admin).post(url(GroupLimits, "add"), {"group": writers.pk, "operations": wrong})
+        response = logged_in(admin).post(url(GroupLimits, "add"), {"group": writers.pk, "operations": wrong})
         assert list(errors_of(response)) == ["operations"]
 
 
@@ -120,7 +114,7 @@ def test_what_is_no_longer_ones_own_choice_cannot_be_retried(author: User, admin
     [("manage_presets", StylePreset), ("manage_models", GenerationModel), ("manage_credits", GroupLimits)],
 )
 def test_one_permission_opens_a_page_and_no_other(permission: str, model: type) -> None:
-    client = client_of(make_user("clerk", f"cms_ai_images.{permission}", is_staff=True))
+    client = logged_in(make_user("clerk", f"cms_ai_images.{permission}", is_staff=True))
     for other in (StylePreset, GenerationModel, GroupLimits):
         expected = 200 if other is model else 403
         assert client.get(url(other, "changelist")).status_code == expected
@@ -131,7 +125,7 @@ def test_one_permission_opens_a_page_and_no_other(permission: str, model: type) 
 def test_looking_is_not_changing(author: User) -> None:
     author.user_permissions.add(Permission.objects.get(codename="view_generationmodel"))
     model = make_model()
-    client = client_of(author)
+    client = logged_in(author)
     page = client.get(url(GenerationModel, "change", model.pk))
     assert page.status_code == 200
     assert 'name="label"' not in page.content.decode()
@@ -152,7 +146,7 @@ def test_only_with_approval_a_style_is_published(apprentice: User, designer: Use
     preset = make_preset(published=False)
     address = url(StylePreset, "change", preset.pk)
     for user, published in ((apprentice, False), (designer, True)):
-        client = client_of(user)
+        client = logged_in(user)
         data = {**form_of(client.get(address)), "published": "on", "name": f"By {user}"}
         assert client.post(address, data).status_code == 302
         preset.refresh_from_db()
@@ -161,7 +155,7 @@ def test_only_with_approval_a_style_is_published(apprentice: User, designer: Use
 
 def test_without_approval_nothing_published_is_changed(apprentice: User) -> None:
     preset = make_preset()
-    client = client_of(apprentice)
+    client = logged_in(apprentice)
     page = client.get(url(StylePreset, "change", preset.pk))
     assert page.status_code == 200
     assert 'name="prompt_template"' not in page.content.decode()
@@ -177,13 +171,13 @@ def test_the_list_publishes_nothing_without_approval(apprentice: User, designer:
     draft, live = make_preset("draft", published=False), make_preset("live", position=1)
 
     def save(user: User) -> None:
-        rows = client_of(user).get(url(StylePreset, "changelist")).context["cl"].result_list
+        rows = logged_in(user).get(url(StylePreset, "changelist")).context["cl"].result_list
         data: dict[str, Any] = {"form-TOTAL_FORMS": 2, "form-INITIAL_FORMS": 2, "_save": "Save"}
         for number, row in enumerate(rows):
             data |= {f"form-{number}-id": row.pk, f"form-{number}-position": row.position + 5}
             if row == draft:
                 data[f"form-{number}-published"] = "on"
-        assert client_of(user).post(url(StylePreset, "changelist"), data).status_code == 302
+        assert logged_in(user).post(url(StylePreset, "changelist"), data).status_code == 302
         draft.refresh_from_db()
         live.refresh_from_db()
 
@@ -199,7 +193,7 @@ def test_the_list_publishes_nothing_without_approval(apprentice: User, designer:
 def test_changes_are_told_with_old_and_new_values_and_why(designer: User) -> None:
     model = make_model("quick")
     preset = make_preset(version={"prompt_template": "old {prompt}"})
-    client = client_of(designer)
+    client = logged_in(designer)
     address = url(StylePreset, "change", preset.pk)
     group = Group.objects.create(name="Writers")
     change = {"prompt_template": "new {prompt}", "model": model.pk, "groups": [group.pk], "reason": "the campaign"}
@@ -226,7 +220,7 @@ def test_changes_are_told_with_old_and_new_values_and_why(designer: User) -> Non
 def test_a_price_is_an_event_of_its_own(admin: User, settings: Any) -> None:
     settings.CMS_AI_IMAGES = {"CREDITS": True}
     model = make_model()
-    client = client_of(admin)
+    client = logged_in(admin)
     address = url(GenerationModel, "change", model.pk)
     data = form_of(client.get(address))
     data |= {"sizes": "[[64, 64], [96, 64]]", "operations": '["text_to_image"]', "label": "Other"}
@@ -240,7 +234,7 @@ def test_a_price_is_an_event_of_its_own(admin: User, settings: Any) -> None:
 
 
 def test_adding_and_deleting_are_told(designer: User) -> None:
-    client = client_of(designer)
+    client = logged_in(designer)
     data = {"name": "Ink", "slug": "ink", "position": 0, "parameters": "{}", "locked": "[]"}
     data |= {"versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0}
     assert client.post(url(StylePreset, "add"), data).status_code == 302
@@ -258,7 +252,7 @@ def test_the_trail_is_read_filtered_and_taken_along(admin: User, author: User, o
     for task, user in zip(tasks, (author, other_author), strict=True):
         services.retry(user, task)
         services.cancel(user, task)
-    client = client_of(admin)
+    client = logged_in(admin)
 
     def found(**query: str) -> list[tuple[str, str]]:
         rows = client.get(url(AuditEntry, "changelist"), query).context["cl"].result_list
@@ -290,13 +284,13 @@ def test_a_download_reads_page_by_page(admin: User, author: User, monkeypatch: p
     task = make_task(author)
     for number in range(5):
         audit.record(audit.Action.CANCELLED, task, by=author, reason=f"=reason {number}")
-    download = client_of(admin).get(reverse("admin:cms_ai_images_auditentry_export"))
+    download = logged_in(admin).get(reverse("admin:cms_ai_images_auditentry_export"))
     chunks = [chunk.decode() for chunk in download.streaming_content]
     assert [chunk.count("'=reason") for chunk in chunks] == [0, 2, 2, 1]
 
 
 def test_a_wrong_filter_leads_back_to_the_list(admin: User) -> None:
-    response = client_of(admin).get(reverse("admin:cms_ai_images_auditentry_export"), {"created_at__gte": "yesterday"})
+    response = logged_in(admin).get(reverse("admin:cms_ai_images_auditentry_export"), {"created_at__gte": "yesterday"})
     assert response.status_code == 302
 
 

@@ -7,11 +7,11 @@ import json
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
-from django.urls import reverse
 
 from cms_ai_images import preferences
 from cms_ai_images.models import StylePreset, UserPreference
 
+from .api import url
 from .factories import make_preset
 
 pytestmark = pytest.mark.django_db
@@ -29,10 +29,6 @@ ALL = {
     "output_format": "webp",
     "priority": "high",
 }
-
-
-def url(name: str, *arguments: str) -> str:
-    return reverse(f"cms_ai_images:{name}", args=arguments)
 
 
 def send(client: Client, method: str, path: str, data: object = None):

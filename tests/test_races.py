@@ -5,28 +5,27 @@ On SQLite by default, on PostgreSQL with `TEST_DATABASE=postgresql`.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
 
 from cms_ai_images import credits, outcomes, services
 from cms_ai_images.exceptions import InsufficientCredits, QueueFull, StateConflict, StorageFull, TooManyTasks
 from cms_ai_images.models import CreditAccount, CreditEntry, GenerationModel, GenerationTask
-from cms_ai_images.types import GenerationRequest, Status
+from cms_ai_images.types import Status
 
+from .asking import ask
 from .conftest import make_user
 from .factories import make_model, make_task, make_worker
+from .threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CONNECTIONS = 50
-"""At once; PostgreSQL allows a hundred, and keeps some for others."""
 PRICE = 30
 Kind = CreditEntry.Kind
 
@@ -37,33 +36,9 @@ def model(db: None) -> GenerationModel:
     return make_model(prices={"text_to_image": {"standard": PRICE}}, sizes=[[512, 512]])
 
 
-def ask(user: User, **fields: Any) -> GenerationTask:
-    return services.request_generation(user, GenerationRequest(**{"prompt": "a red apple", **fields}))
-
-
-def at_once(jobs: list[Callable[[], Any]]) -> Counter[str]:
-    """Carry the jobs out in `CONNECTIONS` threads that begin at the same moment; how often each thing happened."""
-    start = threading.Barrier(min(CONNECTIONS, len(jobs)))
-    happened: list[str] = []
-
-    def work(own: list[Callable[[], Any]]) -> None:
-        try:
-            start.wait(30)
-            for job in own:
-                try:
-                    job()
-                    happened.append("done")
-                except Exception as error:
-                    happened.append(type(error).__name__)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[jobs[number::CONNECTIONS]]) for number in range(start.parties)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    return Counter(happened)
+def happened(jobs: list[Callable[[], Any]]) -> Counter[str]:
+    """How often each thing happened to jobs that begin at the same moment."""
+    return Counter(type(each).__name__ if isinstance(each, Exception) else "done" for each in at_once(jobs))
 
 
 def limit(settings: Any, **limits: Any) -> None:
@@ -90,7 +65,7 @@ def check_ledger() -> None:
 def test_a_hundred_at_once_with_points_for_ten(author: User, model: GenerationModel, settings) -> None:
     limit(settings)
     own = account(10 * PRICE + PRICE - 1, user=author)
-    assert at_once([lambda: ask(author)] * 100) == {"done": 10, InsufficientCredits.__name__: 90}
+    assert happened([lambda: ask(author)] * 100) == {"done": 10, InsufficientCredits.__name__: 90}
     own.refresh_from_db()
     assert (GenerationTask.objects.count(), own.balance) == (10, PRICE - 1)
     check_ledger()
@@ -103,7 +78,7 @@ def test_a_group_that_shares_points_for_ten(model: GenerationModel, settings) ->
     group.user_set.set(people)
     shared = account(10 * PRICE, group=group)
     jobs = [lambda person=person: ask(person) for person in people * 5]
-    assert at_once(jobs) == {"done": 10, InsufficientCredits.__name__: 40}
+    assert happened(jobs) == {"done": 10, InsufficientCredits.__name__: 40}
     shared.refresh_from_db()
     assert (GenerationTask.objects.count(), shared.balance) == (10, 0)
     check_ledger()
@@ -112,7 +87,7 @@ def test_a_group_that_shares_points_for_ten(model: GenerationModel, settings) ->
 def test_the_first_use_of_a_month_comes_once(author: User, model: GenerationModel, settings) -> None:
     limit(settings)
     settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "MONTHLY_POINTS": 5 * PRICE}
-    assert at_once([lambda: ask(author)] * 30) == {"done": 5, InsufficientCredits.__name__: 25}
+    assert happened([lambda: ask(author)] * 30) == {"done": 5, InsufficientCredits.__name__: 25}
     assert CreditEntry.objects.filter(kind=Kind.ALLOWANCE).count() == 1
     check_ledger()
 
@@ -122,7 +97,7 @@ def test_tasks_at_a_time(author: User, other_author: User, model: GenerationMode
     account(100 * PRICE, user=author)
     account(100 * PRICE, user=other_author)
     jobs = [lambda: ask(author), lambda: ask(other_author)] * 25
-    assert at_once(jobs) == {"done": 14, TooManyTasks.__name__: 36}
+    assert happened(jobs) == {"done": 14, TooManyTasks.__name__: 36}
     for person in (author, other_author):
         assert GenerationTask.objects.filter(user=person).count() == 7
     check_ledger()
@@ -132,7 +107,7 @@ def test_storage(author: User, model: GenerationModel, settings) -> None:
     """Three quarters of a MiB each: six fit into five MiB."""
     limit(settings, storage_mib=5)
     account(100 * PRICE, user=author)
-    assert at_once([lambda: ask(author)] * 30) == {"done": 6, StorageFull.__name__: 24}
+    assert happened([lambda: ask(author)] * 30) == {"done": 6, StorageFull.__name__: 24}
     assert GenerationTask.objects.count() == 6
     check_ledger()
 
@@ -143,7 +118,7 @@ def test_queue_length(model: GenerationModel, settings) -> None:
     for person in people:
         account(100 * PRICE, user=person)
     jobs = [lambda person=person: ask(person) for person in people * 4]
-    assert at_once(jobs) == {"done": 12, QueueFull.__name__: 28}
+    assert happened(jobs) == {"done": 12, QueueFull.__name__: 28}
     assert GenerationTask.objects.count() == 12
     check_ledger()
 
@@ -151,7 +126,7 @@ def test_queue_length(model: GenerationModel, settings) -> None:
 def test_the_same_request_is_one_task_and_paid_for_once(author: User, model: GenerationModel, settings) -> None:
     limit(settings)
     own = account(10 * PRICE, user=author)
-    assert at_once([lambda: ask(author, seed=7)] * 30) == {"done": 30}
+    assert happened([lambda: ask(author, seed=7)] * 30) == {"done": 30}
     own.refresh_from_db()
     assert (GenerationTask.objects.count(), own.balance) == (1, 9 * PRICE)
     check_ledger()
@@ -163,9 +138,9 @@ def test_a_retry_is_charged_once(author: User, admin: User, model: GenerationMod
     task = services.cancel(author, ask(author))
     people = [author, admin] * 10
     jobs = [lambda who=who: services.retry(who, GenerationTask.objects.get(pk=task.pk)) for who in people]
-    happened = at_once(jobs)
-    assert happened["done"] == 1
-    assert set(happened) == {"done", StateConflict.__name__}
+    ends = happened(jobs)
+    assert ends["done"] == 1
+    assert set(ends) == {"done", StateConflict.__name__}
     own.refresh_from_db()
     assert own.balance == 9 * PRICE
     check_ledger()
@@ -189,8 +164,8 @@ def test_ends_and_requests_at_the_same_moment_add_up(author: User, model: Genera
         assert outcomes.cancelled(task, task.fence)
 
     ends = [lambda task=task: (succeed if task.pk % 2 else cancel)(task) for task in running]
-    happened = at_once([job for pair in zip(ends, [lambda: ask(author)] * 20, strict=True) for job in pair])
-    assert set(happened) <= {"done", InsufficientCredits.__name__}
+    what = happened([job for pair in zip(ends, [lambda: ask(author)] * 20, strict=True) for job in pair])
+    assert set(what) <= {"done", InsufficientCredits.__name__}
     own.refresh_from_db()
     spent = -CreditEntry.objects.exclude(kind=Kind.GRANT).aggregate(all=Sum("amount"))["all"]
     assert own.balance == 40 * PRICE - spent >= 0
@@ -217,7 +192,7 @@ def test_somebody_is_deleted_while_their_tasks_end(
             assert outcomes.succeeded(task, task.fence, delivered=0, model_revision="")
 
     ends = [lambda task=task: succeed(task) for task in running]
-    assert at_once([*ends[:15], author.delete, *ends[15:]]) == {"done": 31}
+    assert happened([*ends[:15], author.delete, *ends[15:]]) == {"done": 31}
     own.refresh_from_db()
     assert (own.user, own.balance) == (None, 40 * PRICE)
     check_ledger()

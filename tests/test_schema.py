@@ -18,7 +18,6 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.test import Client, override_settings
-from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.validation import validate_schema
@@ -43,6 +42,7 @@ from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import PictureDetails, Status
 from project import openapi
 
+from .api import url
 from .factories import make_image, make_model, make_preset, make_task, make_worker
 from .test_tokens import bearer
 
@@ -66,10 +66,6 @@ CHECKS = [
     every_code_is_told,
 ]
 PAGES = {"schema", "docs", "problems"}
-
-
-def url(name: str, *arguments: Any) -> str:
-    return reverse(f"cms_ai_images:{name}", args=arguments)
 
 
 class TestSchema:

@@ -23,14 +23,13 @@ from cms_ai_images.exceptions import (
 )
 from cms_ai_images.models import CreditAccount, GeneratedImage, GenerationModel, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
-from cms_ai_images.types import GenerationRequest, PictureDetails, Priority, ReviewState, Status
+from cms_ai_images.types import PictureDetails, Priority, ReviewState, Status
+from cms_ai_images.worker.rq_worker import serve
 
+from .asking import ask
 from .factories import make_image, make_model, make_worker
 from .test_lifecycle import claim
-
-
-def ask(user, **fields) -> GenerationTask:
-    return services.request_generation(user, GenerationRequest(**{"prompt": "a red apple", **fields}))
+from .threads import at_once
 
 
 def jobs(priority: int = Priority.NORMAL) -> list[str]:
@@ -127,6 +126,31 @@ class TestRequest:
         services.cancel(admin, first)
         services.retry(admin, first)
         assert [queue.position(task) for task in (second, first)] == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestIdenticalRequests:
+    def test_an_explicit_seed_returns_the_existing_pictures(self, author, model):
+        first = ask(author, seed=5)
+        serve("images", burst=True)
+        assert ask(author, seed=5) == first
+        assert ask(author, seed=6) != first
+
+    def test_without_a_seed_every_request_is_new(self, author, model):
+        assert ask(author) != ask(author)
+
+    def test_only_the_same_authors_pictures_are_reused(self, author, other_author, model):
+        assert ask(author, seed=5) != ask(other_author, seed=5)
+
+    def test_what_was_thrown_away_is_drawn_anew(self, author, model):
+        first = ask(author, seed=5)
+        serve("images", burst=True)
+        services.discard(author, first.images.get())
+        assert ask(author, seed=5) != first
+
+    def test_two_at_the_same_moment_run_once(self, author, model):
+        at_once([lambda: ask(author, seed=5)] * 8)
+        assert GenerationTask.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,12 +21,9 @@ from cms_ai_images import tokens
 from cms_ai_images.models import APIToken, AuditEntry, GenerationTask
 from cms_ai_images.models.tokens import Scope
 
+from .api import url
 from .conftest import make_user
 from .factories import make_image, make_model, make_task, make_worker
-
-
-def url(name: str, *arguments: Any) -> str:
-    return reverse(f"cms_ai_images:{name}", args=arguments)
 
 
 def bearer(user: User, *scopes: str, **fields: Any) -> dict[str, str]:

@@ -4,6 +4,7 @@ Nothing here is learned well enough to be looked at. What is tested is that ever
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from cms_ai_images.backends.diffusers import digests  # noqa: E402
 from project.training import captions, dataset, evaluate, text, train  # noqa: E402
 from project.training.looks import LOOKS  # noqa: E402
 from project.training.scenes import SCENES  # noqa: E402
+from project.training.stage import Stage, descend  # noqa: E402
 from project.training.subjects import SUBJECTS  # noqa: E402
 
 SIDE = 64
@@ -117,6 +119,75 @@ def test_every_word_of_a_caption_is_known():
         found = tokenizer(written.replace("[UNK]", "")).input_ids
         assert tokenizer.unk_token_id not in found, written
         assert len(found) <= text.LENGTH
+
+
+class Line:
+    """The smallest thing that a stage can teach: to double a number."""
+
+    def __init__(self, path: Path, minutes: float, **options) -> None:
+        self.module = torch.nn.Linear(1, 1)
+        self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=0.1)
+        self.shown = 0
+        self.stage = Stage(path, minutes, {"line": self.module, "optimizer": self.optimizer}, self.show, **options)
+
+    def show(self) -> None:
+        self.shown += 1
+
+    def learn(self) -> list[int]:
+        """The numbers of the steps that were left."""
+        numbers = []
+        for number in self.stage.steps():
+            x = torch.rand(8, 1)
+            descend(self.optimizer, (self.module(x) - 2 * x).square().mean())
+            numbers.append(number)
+        return numbers
+
+    def weights(self) -> tuple[list, dict]:
+        return [value.tolist() for value in self.module.parameters()], self.optimizer.state_dict()
+
+
+def test_a_stage_goes_on_where_it_was(tmp_path):
+    first = Line(tmp_path / "line.pt", 0.001)
+    numbers = first.learn()
+    assert numbers == list(range(1, len(numbers) + 1)) and first.shown == 1
+    kept = torch.load(tmp_path / "line.pt")
+    assert (kept["step"], kept["used"] >= 0.06) == (len(numbers), True)
+
+    again = Line(tmp_path / "line.pt", 0.001)
+    assert again.weights() == first.weights()
+    assert (again.learn(), again.shown) == ([], 0)  # its time is used up
+
+    longer = Line(tmp_path / "line.pt", kept["used"] / 60 + 0.001)
+    assert longer.learn()[0] == len(numbers) + 1
+    assert longer.weights() != first.weights()
+
+
+def test_a_stage_begins_anew_when_the_one_before_has_gone_on(tmp_path):
+    path, before = tmp_path / "line.pt", tmp_path / "before.pt"
+    before.touch()
+    steps = len(Line(path, 0.001, after=before).learn())
+    now = path.stat().st_mtime
+    os.utime(before, (now - 1, now - 1))
+    assert Line(path, 1, after=before).stage.step == steps > 0
+    os.utime(before, (now + 1, now + 1))
+    assert Line(path, 1, after=before).stage.step == 0
+
+
+def test_a_half_written_checkpoint_never_replaces_a_whole_one(tmp_path):
+    line = Line(tmp_path / "line.pt", 0.001)
+    steps = len(line.learn())
+    line.stage.step = (number for number in range(3))  # what cannot be written stops the writing midway
+    with pytest.raises(TypeError, match="generator"):
+        line.stage.save()
+    assert checkpoint(tmp_path, "line")["step"] == steps
+
+
+def test_learning_rates_rise_to_those_of_the_optimizers_and_fall(tmp_path):
+    line, rates = Line(tmp_path / "line.pt", 0.005), []
+    for _ in line.stage.steps():
+        rates.append(line.optimizer.param_groups[0]["lr"])
+    assert rates[0] < max(rates) > rates[-1]
+    assert 0.08 < max(rates) < 0.11
 
 
 def test_the_folder_is_small_and_holds_no_code(model):
