@@ -1,4 +1,4 @@
-"""The clock of a training phase: how far it is, which learning rate that gives, when to save."""
+"""The clock of a stage: how far it is, which learning rate that gives, when to save."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class Budget:
-    """Minutes to spend. ``used`` seconds are those of the runs before, when a phase is resumed."""
+    """Minutes to spend. ``used`` seconds are those of the runs before, when a stage goes on."""
 
     def __init__(self, minutes: float, used: float = 0.0) -> None:
         self.seconds = minutes * 60

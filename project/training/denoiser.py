@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import nn
 from torch.nn import functional as F
 from transformers import BertTokenizer, CLIPTextModel
 
-from .budget import Budget, Every
 from .captions import caption, empty_caption
 from .dataset import Recipe
+from .stage import Stage, compiled, descend
 from .text import WIDTH, tokens
 from .vae import LATENT_CHANNELS
+
+PEAK = 1.2e-3
 
 
 def make_unet(side: int, widths: tuple[int, ...] = (32, 64, 128, 160)) -> UNet2DConditionModel:
@@ -58,47 +61,23 @@ def make_scheduler() -> DDIMScheduler:
     )
 
 
-class Denoiser:
+class Denoiser(nn.Module):
     """UNet and text encoder with their running averages, which are what is shipped."""
 
     def __init__(self, unet: UNet2DConditionModel, encoder: CLIPTextModel, device: torch.device) -> None:
+        super().__init__()
         self.unet = unet.to(device, memory_format=torch.channels_last)
         self.encoder = encoder.to(device)
-        self.device = device
-        self.average = copy.deepcopy((self.unet, self.encoder))
-        for module in self.average:
-            module.eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self._parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
-        self.step = 0
-        self.used = 0.0
+        self.average = nn.ModuleList(copy.deepcopy([self.unet, self.encoder])).eval().requires_grad_(False)
 
-    def _parameters(self) -> list[torch.nn.Parameter]:
+    def learned(self) -> list[nn.Parameter]:
+        """What an optimizer moves; the averages follow."""
         return [*self.unet.parameters(), *self.encoder.parameters()]
 
-    def update_average(self, most: float = 0.998) -> None:
+    def update_average(self, step: int, most: float = 0.998) -> None:
         """Move the averages; their memory grows with the steps done."""
-        keep = min(most, (1 + self.step) / (20 + self.step))
-        for average, module in zip(self.average, (self.unet, self.encoder), strict=True):
-            mine, theirs = list(average.parameters()), list(module.parameters())
-            torch._foreach_lerp_(mine, theirs, 1 - keep)
-
-    def save(self, path: Path) -> None:
-        """Write everything needed to go on."""
-        draft = path.with_suffix(".part")
-        modules = (self.unet, self.encoder, *self.average)
-        state = {"modules": [m.state_dict() for m in modules], "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "step": self.step, "used": self.used}, draft)
-        draft.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self.device)
-        for module, values in zip((self.unet, self.encoder, *self.average), state["modules"], strict=True):
-            module.load_state_dict(values)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.used = state["step"], state["used"]
+        keep = min(most, (1 + step) / (20 + step))
+        torch._foreach_lerp_(list(self.average.parameters()), self.learned(), 1 - keep)
 
 
 def draw_times(count: int, device: torch.device) -> torch.Tensor:
@@ -115,22 +94,15 @@ def train_denoiser(
     work: Path,
     minutes: float,
     batch: int,
-    show: Callable[[Denoiser], None],
-    log: Callable[[str], None],
+    show: Callable[[], None],
 ) -> None:
     """Predict velocities until the time is up; ``show`` draws a contact sheet every few minutes."""
-    path, device = work / "denoiser.pt", denoiser.device
-    if path.exists():
-        denoiser.load(path)
-        log(f"denoiser goes on from step {denoiser.step}")
-    budget, saving, showing, saying = Budget(minutes, denoiser.used), Every(120), Every(240), Every(20)
-    # Compiling takes minutes on a CPU and gains little there.
-    predict = torch.compile(denoiser.unet) if device.type == "cuda" else denoiser.unet
+    device = denoiser.unet.device
+    optimizer = torch.optim.AdamW(denoiser.learned(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    stage = Stage(work / "denoiser.pt", minutes, {"denoiser": denoiser, "optimizer": optimizer}, show)
+    rng, predict = np.random.default_rng([stage.step, 3]), compiled(denoiser.unet, device)
     signal = make_scheduler().alphas_cumprod.to(device)
-    rng = np.random.default_rng([denoiser.step, 3])
-    while budget.progress < 1:
-        for group in denoiser.optimizer.param_groups:
-            group["lr"] = budget.learning_rate(1.2e-3)
+    for step in stage.steps():
         rows = rng.integers(0, len(latents), batch)
         texts = [empty_caption(rng) if rng.random() < 0.1 else caption(recipes[row], rng) for row in rows]
         clean = latents[torch.from_numpy(rows)].to(device).float().contiguous(memory_format=torch.channels_last)
@@ -143,18 +115,6 @@ def train_denoiser(
             words = denoiser.encoder(tokens(tokenizer, texts, device)).last_hidden_state
             guess = predict(noisy, times, words).sample
         loss = F.mse_loss(guess.float(), velocity)
-        denoiser.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(denoiser._parameters(), 1.0)
-        denoiser.optimizer.step()
-        denoiser.step += 1
-        denoiser.used = budget.used
-        denoiser.update_average()
-        if saying.due():
-            log(f"denoiser step {denoiser.step} at {budget.used:.0f} s: loss {loss.item():.4f}")
-        if saving.due():
-            denoiser.save(path)
-        if showing.due():
-            show(denoiser)
-    denoiser.save(path)
-    show(denoiser)
+        descend(optimizer, loss)
+        denoiser.update_average(step)
+        stage.say(loss=loss)

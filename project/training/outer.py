@@ -6,7 +6,7 @@ work on, and the decoder, which has seen what the subjects look like, adds the d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional as F
 
-from .budget import Budget, Every
-from .vae import PEAK, contact_sheet, make_vae, picture_loss, save_vae, to_tensor
+from .stage import Stage, compiled, descend
+from .vae import PEAK, Encoded, contact_sheet, make_vae, picture_loss, to_tensor
 
 DOWNSCALE = 8
 WIDTHS = (16, 48, 96, 128)
@@ -37,70 +37,35 @@ def grow(inner: AutoencoderKL, side: int) -> AutoencoderKL:
     return vae
 
 
-def _crops(
-    pictures: np.ndarray, latents: torch.Tensor, batch: int, rng: np.random.Generator
-) -> tuple[np.ndarray, torch.Tensor]:
+def _crops(encoded: Encoded, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
     """Random squares of pictures, and the same squares of their latents."""
-    rows = rng.integers(0, len(pictures), batch)
-    corners = rng.integers(0, latents.shape[-1] - CROP + 1, (batch, 2))
+    rows = rng.integers(0, len(encoded.pictures), batch)
+    corners = rng.integers(0, encoded.latents.shape[-1] - CROP + 1, (batch, 2))
     cells, pixels = [], []
     for row, (y, x) in zip(rows, corners, strict=True):
-        cells.append(latents[row, :, y : y + CROP, x : x + CROP])
+        cells.append(encoded.latents[row, :, y : y + CROP, x : x + CROP])
         top, left, length = y * DOWNSCALE, x * DOWNSCALE, CROP * DOWNSCALE
-        pixels.append(pictures[row, top : top + length, left : left + length])
+        pixels.append(encoded.pictures[row, top : top + length, left : left + length])
     return np.stack(pixels), torch.stack(cells).float()
 
 
-def train_outer(
-    inner: AutoencoderKL,
-    pictures: np.ndarray,
-    latents: torch.Tensor,
-    factor: float,
-    work: Path,
-    minutes: float,
-    device: torch.device,
-    batch: int,
-    log: Callable[[str], None],
-) -> AutoencoderKL:
-    """Train for a time; the state is kept in ``work`` and continued from.
-
-    ``latents``: (pictures, 4, side / 8, side / 8), those of ``inner`` for the halved pictures, times ``factor``.
-    """
+def train_outer(inner: AutoencoderKL, encoded: Encoded, work: Path, minutes: float, batch: int) -> AutoencoderKL:
+    """Train for a time on squares that are cut from the pictures."""
+    pictures, factor, device = encoded.pictures, encoded.factor, inner.device
     vae = grow(inner, pictures.shape[1]).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=1e-4)
-    path, step, used = work / "vae.pt", 0, 0.0
-    if path.exists():
-        state = torch.load(path, map_location=device)
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, used = state["step"], state["used"]
-        log(f"vae goes on from step {step}")
-    first = step
-    budget, saving, saying = Budget(minutes, used), Every(120), Every(20)
-    rng = np.random.default_rng([step, 13])
-    through = torch.compile(_through) if device.type == "cuda" else _through
-    while budget.progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = budget.learning_rate(PEAK)
-        squares, cells = _crops(pictures, latents, batch, rng)
+    show = partial(contact_sheet, vae, pictures[:32], work / "vae.png")
+    stage = Stage(work / "vae.pt", minutes, {"vae": vae, "optimizer": optimizer}, show)
+    rng, through = np.random.default_rng([stage.step, 13]), compiled(_through, device)
+    for _ in stage.steps():
+        squares, cells = _crops(encoded, batch, rng)
         wanted, cells = to_tensor(squares, device), cells.to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            drawn, encoded = through(vae, wanted, cells, factor)
+            drawn, latents = through(vae, wanted, cells, factor)
         loss = picture_loss(drawn.float(), wanted)
-        miss = F.mse_loss(encoded.float() * factor, cells)
-        optimizer.zero_grad(set_to_none=True)
-        (loss + 0.5 * miss).backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        if saying.due():
-            log(f"vae step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, latents {miss.item():.3f}")
-        if saving.due():
-            save_vae(path, vae, optimizer, step, budget.used)
-            contact_sheet(vae, pictures[:32], work / "vae.png")
-    if step > first:
-        save_vae(path, vae, optimizer, step, budget.used)
-        contact_sheet(vae, pictures[:32], work / "vae.png")
+        miss = F.mse_loss(latents.float() * factor, cells)
+        descend(optimizer, loss + 0.5 * miss)
+        stage.say(loss=loss, latents=miss)
     return vae.eval()
 
 

@@ -6,7 +6,8 @@ patches, and sees the latents beside them (a conditional patch GAN: Isola et al.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional as F
 
-from .budget import Budget, Every
-from .vae import contact_sheet, picture_loss, save_vae, to_tensor
+from .stage import Stage, descend
+from .vae import Encoded, contact_sheet, picture_loss, to_tensor
 
 PEAK = 3e-4
 CRITIC_SHARE = 0.25
@@ -49,48 +50,18 @@ class Critic(nn.Module):
         return self.judge(torch.cat([features, F.interpolate(latents, features.shape[-2:])], 1))
 
 
-def sharpen(
-    vae: AutoencoderKL,
-    pictures: np.ndarray,
-    latents: torch.Tensor,
-    factor: float,
-    work: Path,
-    minutes: float,
-    device: torch.device,
-    batch: int,
-    log: Callable[[str], None],
-) -> AutoencoderKL:
-    """Train the decoder on whole pictures for a time.
-
-    The state is kept in ``work`` and continued from, unless the stage before has gone on since.
-    """
+def sharpen(vae: AutoencoderKL, encoded: Encoded, work: Path, minutes: float, batch: int) -> AutoencoderKL:
+    """Train the decoder on whole pictures for a time; anew, when the stage before has gone on since."""
+    pictures, latents, factor, device = encoded.pictures, encoded.latents, encoded.factor, vae.device
     decoder = nn.ModuleList([vae.decoder, vae.post_quant_conv])
     critic = Critic(latents.shape[1]).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=PEAK, betas=(0.5, 0.95), weight_decay=1e-4)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=2 * PEAK, betas=(0.5, 0.95), weight_decay=1e-4)
-    path, critic_path, step, used = work / "vae-sharp.pt", work / "critic.pt", 0, 0.0
-    if path.exists() and path.stat().st_mtime > (work / "vae.pt").stat().st_mtime:
-        state, critic_state = torch.load(path, map_location=device), torch.load(critic_path, map_location=device)
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        critic.load_state_dict(critic_state["critic"])
-        critic_optimizer.load_state_dict(critic_state["optimizer"])
-        step, used = state["step"], state["used"]
-        log(f"sharpening goes on from step {step}")
-
-    def save() -> None:
-        torch.save({"critic": critic.state_dict(), "optimizer": critic_optimizer.state_dict()}, critic_path)
-        save_vae(path, vae, optimizer, step, budget.used)
-        contact_sheet(vae, pictures[:32], work / "vae-sharp.png")
-
-    budget, saving, saying = Budget(minutes, used), Every(120), Every(20)
-    rng = np.random.default_rng([step, 17])
-    last = vae.decoder.conv_out.weight
-    first = step
-    while budget.progress < 1:
-        for each, scale in ((optimizer, 1), (critic_optimizer, 2)):
-            for group in each.param_groups:
-                group["lr"] = scale * budget.learning_rate(PEAK)
+    show = partial(contact_sheet, vae, pictures[:32], work / "vae-sharp.png")
+    parts = {"vae": vae, "optimizer": optimizer, "critic": critic, "critic_optimizer": critic_optimizer}
+    stage = Stage(work / "vae-sharp.pt", minutes, parts, show, after=work / "vae.pt")
+    rng, last = np.random.default_rng([stage.step, 17]), vae.decoder.conv_out.weight
+    for _ in stage.steps():
         rows = rng.integers(0, len(pictures), batch)
         wanted, cells = to_tensor(pictures[rows], device), latents[torch.from_numpy(rows)].to(device).float()
         disturbed = cells + NOISE * torch.rand(batch, 1, 1, 1, device=device) * torch.randn_like(cells)
@@ -100,22 +71,11 @@ def sharpen(
         loss, praise = picture_loss(drawn, wanted), -judged.float().mean()
         pushes = [torch.autograd.grad(each, last, retain_graph=True)[0].norm() for each in (loss, praise)]
         weight = (CRITIC_SHARE * pushes[0] / (pushes[1] + 1e-6)).clamp(max=100).detach()
-        optimizer.zero_grad(set_to_none=True)
-        (loss + weight * praise).backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
+        descend(optimizer, loss + weight * praise)
 
         with torch.autocast(device.type, torch.bfloat16):
             real, made = critic(wanted, cells).float(), critic(drawn.detach(), cells).float()
         doubt = F.relu(1 - real).mean() + F.relu(1 + made).mean()
-        critic_optimizer.zero_grad(set_to_none=True)
-        doubt.backward()
-        critic_optimizer.step()
-        step += 1
-        if saying.due():
-            log(f"sharpening step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, critic {doubt.item():.3f}")
-        if saving.due():
-            save()
-    if step > first:
-        save()
+        descend(critic_optimizer, doubt, steepest=math.inf)
+        stage.say(loss=loss, critic=doubt)
     return vae.eval()

@@ -22,8 +22,9 @@ from .evaluate import draw, sheet
 from .export import assemble, export
 from .outer import DOWNSCALE, train_outer
 from .sharpen import sharpen
+from .stage import keep
 from .text import make_text_encoder, make_tokenizer, pretrain
-from .vae import encode_all, halved, train_vae
+from .vae import Encoded, encode_all, train_vae
 
 SHOWN_LOOKS = (
     "a photo of {}",
@@ -75,10 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     torch.manual_seed(0)
     minutes, crops = options.minutes * options.vae_share, max(16, options.batch // 8)
-    inner = train_vae(pictures, work, minutes / 3, device, crops, logger.info)
-    latents, factor = kept_latents(inner, pictures, work, device)
-    vae = train_outer(inner, pictures, latents, factor, work, minutes / 3, device, crops, logger.info)
-    vae = sharpen(vae, pictures, latents, factor, work, minutes / 3, device, crops // 4, logger.info)
+    inner = train_vae(pictures, work, minutes / 3, device, crops)
+    encoded = kept_latents(inner, pictures, work)
+    vae = train_outer(inner, encoded, work, minutes / 3, crops)
+    vae = sharpen(vae, encoded, work, minutes / 3, crops // 4)
     tokenizer = make_tokenizer()
     denoiser = Denoiser(
         make_unet(options.side // DOWNSCALE), kept_text_encoder(tokenizer, work, device, options.text_steps), device
@@ -86,29 +87,26 @@ def main(arguments: list[str] | None = None) -> None:
     train_denoiser(
         denoiser,
         tokenizer,
-        latents,
+        encoded.latents,
         recipes,
         work=work,
         minutes=options.minutes - minutes,
         batch=options.batch,
-        show=partial(show, vae=vae, factor=factor, tokenizer=tokenizer, path=work / "sheet.png"),
-        log=logger.info,
+        show=partial(show, denoiser, vae, encoded.factor, tokenizer, work / "sheet.png"),
     )
     unet, encoder = denoiser.average
-    export(work / "embedded_model", vae, factor, unet, encoder, tokenizer)
+    export(work / "embedded_model", vae, encoded.factor, unet, encoder, tokenizer)
     logger.info("written to %s", work / "embedded_model")
 
 
-def kept_latents(
-    inner: AutoencoderKL, pictures: np.ndarray, work: Path, device: torch.device
-) -> tuple[torch.Tensor, float]:
-    """The latents of all pictures at half their side and the factor that scales them, computed once."""
+def kept_latents(inner: AutoencoderKL, pictures: np.ndarray, work: Path) -> Encoded:
+    """The pictures with their latents, computed once for each state of the inner autoencoder."""
     path = work / "latents.pt"
-    if not path.exists() or path.stat().st_mtime < (work / "vae-inner.pt").stat().st_mtime:
-        latents, factor = encode_all(inner, halved(pictures), device)
-        torch.save({"latents": latents, "factor": factor}, path)
-    state = torch.load(path)
-    return state["latents"], state["factor"]
+    if path.exists() and path.stat().st_mtime >= (work / "vae-inner.pt").stat().st_mtime:
+        return Encoded(pictures, **torch.load(path))
+    encoded = encode_all(inner, pictures)
+    keep(path, {"latents": encoded.latents, "factor": encoded.factor})
+    return encoded
 
 
 def kept_text_encoder(tokenizer: BertTokenizer, work: Path, device: torch.device, steps: int) -> CLIPTextModel:
@@ -118,11 +116,11 @@ def kept_text_encoder(tokenizer: BertTokenizer, work: Path, device: torch.device
         encoder.load_state_dict(torch.load(path, map_location=device))
     else:
         pretrain(encoder, tokenizer, steps, device, logger.info)
-        torch.save(encoder.state_dict(), path)
+        keep(path, encoder.state_dict())
     return encoder
 
 
-def show(denoiser: Denoiser, *, vae: AutoencoderKL, factor: float, tokenizer: BertTokenizer, path: Path) -> None:
+def show(denoiser: Denoiser, vae: AutoencoderKL, factor: float, tokenizer: BertTokenizer, path: Path) -> None:
     """48 pictures with the weights so far: a row per prompt, a column per look."""
     unet, encoder = denoiser.average
     pipe = assemble(vae, factor, unet, encoder, tokenizer)

@@ -5,7 +5,8 @@ Four numbers, because the inpainting pipeline of the family takes no other count
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch.nn import functional as F
 
-from .budget import Budget, Every
+from .stage import Stage, compiled, descend
 
 LATENT_CHANNELS = 4
 WIDTHS = (16, 48, 128)
@@ -70,45 +71,21 @@ def _crops(pictures: np.ndarray, batch: int, crop: int, rng: np.random.Generator
     return out
 
 
-def train_vae(
-    pictures: np.ndarray, work: Path, minutes: float, device: torch.device, batch: int, log: Callable[[str], None]
-) -> AutoencoderKL:
-    """Train for a time on crops of half the side; the state is kept in ``work`` and continued from."""
+def train_vae(pictures: np.ndarray, work: Path, minutes: float, device: torch.device, batch: int) -> AutoencoderKL:
+    """Train for a time on crops of half the side."""
     side = pictures.shape[1]
     vae = make_vae(side).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=1e-4)
-    path, step, used = work / "vae-inner.pt", 0, 0.0
-    if path.exists():
-        state = torch.load(path, map_location=device)
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, used = state["step"], state["used"]
-        log(f"inner vae goes on from step {step}")
-    first = step
-    budget, saving, saying = Budget(minutes, used), Every(120), Every(20)
-    rng = np.random.default_rng([step, 7])
-    # Compiling takes minutes on a CPU and gains little there.
-    through = torch.compile(_through) if device.type == "cuda" else _through
-    while budget.progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = budget.learning_rate(PEAK)
+    show = partial(contact_sheet, vae, pictures[:32], work / "vae-inner.png")
+    stage = Stage(work / "vae-inner.pt", minutes, {"vae": vae, "optimizer": optimizer}, show)
+    rng, through = np.random.default_rng([stage.step, 7]), compiled(_through, device)
+    for _ in stage.steps():
         wanted = to_tensor(_crops(pictures, batch, side // 2, rng), device)
         with torch.autocast(device.type, torch.bfloat16):
             drawn, divergence = through(vae, wanted)
         loss = picture_loss(drawn.float(), wanted)
-        optimizer.zero_grad(set_to_none=True)
-        (loss + CLOSENESS * divergence).backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        if saying.due():
-            log(f"inner vae step {step} at {budget.used:.0f} s: loss {loss.item():.4f}, kl {divergence.item():.2f}")
-        if saving.due():
-            save_vae(path, vae, optimizer, step, budget.used)
-            contact_sheet(vae, pictures[:32], work / "vae-inner.png")
-    if step > first:
-        save_vae(path, vae, optimizer, step, budget.used)
-        contact_sheet(vae, pictures[:32], work / "vae-inner.png")
+        descend(optimizer, loss + CLOSENESS * divergence)
+        stage.say(loss=loss, kl=divergence)
     return vae.eval()
 
 
@@ -119,25 +96,29 @@ def _through(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, 
     return vae.decode(posterior.sample()).sample, 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
 
 
-def save_vae(path: Path, vae: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int, used: float) -> None:
-    """Write everything needed to go on."""
-    draft = path.with_suffix(".part")
-    torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "used": used}, draft)
-    draft.replace(path)
+@dataclass(frozen=True)
+class Encoded:
+    """Pictures and what they are for the denoiser."""
+
+    pictures: np.ndarray
+    """uint8 (n, side, side, 3)."""
+    latents: torch.Tensor
+    """Half precision (n, 4, side / 8, side / 8): the inner autoencoder's for the halved pictures, times `factor`."""
+    factor: float
+    """With it they have a deviation of one."""
 
 
 @torch.no_grad()
-def encode_all(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> tuple[torch.Tensor, float]:
-    """The latents of all pictures, scaled to a deviation of one, and the factor that scaled them."""
-    vae = vae.eval().to(device)
-    parts = []
-    for start in range(0, len(pictures), 64):
-        with torch.autocast(device.type, torch.bfloat16):
-            mean = vae.encode(to_tensor(pictures[start : start + 64], device)).latent_dist.mean
+def encode_all(inner: AutoencoderKL, pictures: np.ndarray) -> Encoded:
+    """The pictures with their latents."""
+    small, parts = halved(pictures), []
+    for start in range(0, len(small), 64):
+        with torch.autocast(inner.device.type, torch.bfloat16):
+            mean = inner.encode(to_tensor(small[start : start + 64], inner.device)).latent_dist.mean
         parts.append(mean.float().cpu())
     latents = torch.cat(parts)
     factor = 1.0 / latents.std().item()
-    return (latents * factor).half(), factor
+    return Encoded(pictures, (latents * factor).half(), factor)
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
