@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import resource
-import socket
 import statistics
 import subprocess
 import sys
@@ -15,9 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import psutil
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -25,13 +27,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from benchmarks.clients import Connection
 from benchmarks.costs import is_statement
 from benchmarks.results import Result, median, say
 from benchmarks.site import PATIENCE, Site
 from cms_ai_images import progress, tokens
 from cms_ai_images.models import GeneratedImage, GenerationModel, GenerationTask, Worker
 from cms_ai_images.types import GenerationParameters, Progress, Status
-from project.demo.management.commands.ai_images_demo import serves, site_command
 
 RATE = 50
 """Requests per second."""
@@ -39,8 +41,9 @@ GROWTH = 1.5
 """By how much a middle answer may take longer with a thousand times as many tasks."""
 AUTHORS = 20
 PROCESSES = 4
+"""Of uvicorn, on a Unix socket: as docs/deployment.md says."""
 POOL = "10"
-"""As docs/deployment.md says."""
+"""Connections to PostgreSQL that each of them keeps, as that page says too."""
 LIMITS = {"requests_per_minute": 1_000_000, "active_tasks": 1000}
 """Looked at for each request, and never reached."""
 ABOUT_THE_CALLER = ('"auth_', "apitoken", "grouplimits")
@@ -53,18 +56,17 @@ def api_latency(site: Site) -> Result:
     model = site.model("api", pool="silent")
     callers = [caller(number) for number in range(AUTHORS)]
     figures: dict[str, dict[str, Any]] = {}
-    with serving(site, "--workers", str(processes), AI_IMAGES_BENCH_POOL=POOL) as port, living_worker("silent"):
+    with serving(site, "--workers", str(processes), AI_IMAGES_BENCH_POOL=POOL) as address, living_worker("silent"):
         for rows in (few, many):
             fill(model, rows, [author.pk for author, _token in callers])
             for name, requests in kinds_of_requests(model, callers, seconds * RATE).items():
-                load(
-                    port, requests[: processes * AUTHORS], RATE
-                )  # warms up, and notes once a minute that the tokens are used
+                # Warms up, and notes what is noted once a minute: that the tokens are used.
+                load(address, requests[: processes * AUTHORS], RATE)
                 used = processor_seconds(site)
-                answers = load(port, requests, RATE)
+                answers = load(address, requests, RATE)
                 cost = {"cpu_ms": 1000 * (processor_seconds(site) - used) / len(requests)}
                 figures[f"{name}_{rows}"] = figure = {
-                    "alone_ms": load(port, requests[: seconds * 5])["p50_ms"],
+                    "alone_ms": load(address, requests[: seconds * 5])["p50_ms"],
                     **answers,
                     **cost,
                     **queries(*requests[0]),
@@ -92,12 +94,12 @@ def event_streams(site: Site) -> Result:
     allow_files(4 * count + 256)
     model = site.model("api", pool="silent")
     author, token = caller(0)
-    with serving(site) as port, living_worker("silent") as worker:
+    with serving(site) as address, living_worker("silent") as worker:
         task = running_task(model, author, worker)
         server = psutil.Process(site.processes.running["site"].pid)
-        load(port, [["GET", path_of("task-detail", task), token, None]] * RATE, RATE)  # warms up
+        load(address, [["GET", path_of("task-detail", task), token, None]] * RATE, RATE)  # warms up
         before = server.memory_info().rss
-        with listening(port, token, path_of("task-events", task), count) as listeners:
+        with listening(address, token, path_of("task-events", task), count) as listeners:
             memory = (server.memory_info().rss - before) / count
             seconds = [notice_seconds(task, listeners, number) for number in range(rounds)]
             held = [connections_of_others() for _ in every(0.1, 20 if site.quick else 100)]
@@ -120,18 +122,16 @@ def event_streams(site: Site) -> Result:
 
 
 @contextmanager
-def serving(site: Site, *options: str, **environment: str) -> Iterator[int]:
-    """The site on a free port, which is given."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def serving(site: Site, *options: str, **environment: str) -> Iterator[Path]:
+    """The site on a Unix socket, whose path is given."""
+    address = Path(settings.VAR) / "site.sock"
     variables = {"AI_IMAGES_BENCH_SETTINGS": json.dumps({"LIMITS": LIMITS}), **environment}
-    command = ["env", *(f"{name}={value}" for name, value in variables.items()), *site_command("127.0.0.1", port)]
-    command += options
-    site.processes.start("site", command)
-    site.processes.wait(lambda: serves("127.0.0.1", port), seconds=PATIENCE)
+    command = ["env", *(f"{name}={value}" for name, value in variables.items()), sys.executable, "-m", "uvicorn"]
+    command += ["project.asgi:application", "--app-dir", str(settings.BASE_DIR), "--uds", str(address), *options]
+    site.processes.start("site", [*command, "--timeout-graceful-shutdown", "2"])
+    site.processes.wait(lambda: serves(address), seconds=PATIENCE)
     try:
-        yield port
+        yield address
     except BaseException:
         say(site.processes.tail("site"))
         raise
@@ -139,6 +139,18 @@ def serving(site: Site, *options: str, **environment: str) -> Iterator[int]:
         process = site.processes.running.pop("site")
         process.terminate()
         process.wait(PATIENCE)
+
+
+def serves(address: Path) -> bool:
+    """Whether the site answers."""
+    request = Connection(str(address), timeout=10)
+    try:
+        request.request("GET", path_of("health"))
+        return request.getresponse().status == HTTPStatus.UNAUTHORIZED  # nobody has logged in
+    except OSError:
+        return False
+    finally:
+        request.close()
 
 
 @contextmanager
@@ -181,12 +193,12 @@ def kinds_of_requests(
     return kinds
 
 
-def load(port: int, requests: list[list[Any]], rate: int | None = None) -> dict[str, float]:
+def load(address: Path, requests: list[list[Any]], rate: int | None = None) -> dict[str, float]:
     """The middle and the slow answers to these requests, made by another process. All of them must succeed.
 
     Without a rate (per second) they are made one after another: what an answer takes where nobody else asks.
     """
-    job = json.dumps({"port": port, "rate": rate, "requests": requests})
+    job = json.dumps({"address": str(address), "rate": rate, "requests": requests})
     command = [sys.executable, "-m", "benchmarks.clients", "load"]
     results = json.loads(subprocess.run(command, input=job, capture_output=True, text=True, check=True).stdout)
     if failed := [status for _seconds, status in results if status not in (200, 202)]:
@@ -262,6 +274,7 @@ def fill(model: GenerationModel, rows: int, users: list[int]) -> None:
     task.delete()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")  # as autovacuum does within a minute
+        cursor.execute("CHECKPOINT")  # else what has been filled in is written down while the answers are timed
     say(f"  {rows} tasks filled in within {time.monotonic() - begun:.0f} s")
 
 
@@ -306,9 +319,9 @@ def running_task(model: GenerationModel, author: User, worker: Worker) -> Genera
 
 
 @contextmanager
-def listening(port: int, token: str, path: str, count: int) -> Iterator[subprocess.Popen[str]]:
+def listening(address: Path, token: str, path: str, count: int) -> Iterator[subprocess.Popen[str]]:
     """A process that has opened `count` streams."""
-    command = [sys.executable, "-m", "benchmarks.clients", "listen", str(port), token, path, str(count)]
+    command = [sys.executable, "-m", "benchmarks.clients", "listen", str(address), token, path, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listeners:
         assert listeners.stdout is not None  # noqa: S101 - it is a pipe
         if listeners.stdout.readline() != "ready\n":
