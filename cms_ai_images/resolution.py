@@ -24,9 +24,11 @@ from cms_ai_images.exceptions import (
     OperationNotSupported,
     OriginNotFound,
     ParameterLocked,
+    ParameterNotUsed,
     ParameterOutOfRange,
     PresetDoesNotFit,
     PresetNotAvailable,
+    SizeIncomplete,
     SizeNotSupported,
     WrongNumberOfReferences,
 )
@@ -126,6 +128,9 @@ def resolve(user: Any, request: GenerationRequest) -> Resolved:
         raise NotPermitted(field="operation", permission=Operation(request.operation).label)
     if len(request.references) != STARTS_FROM.get(request.operation, 0):
         raise WrongNumberOfReferences(wanted=STARTS_FROM.get(request.operation, 0), given=len(request.references))
+    if request.strength is not None and request.operation not in STARTS_FROM:
+        operation = Operation(request.operation).label
+        raise ParameterNotUsed(field="strength", parameter=LABELS["strength"], operation=operation)
     try:
         width, height = _size(wishes, offer)
         steps, guidance_scale = _number("steps", wishes, offer), _number("guidance_scale", wishes, offer)
@@ -221,9 +226,12 @@ def _model(user: Any, request: GenerationRequest, version: StylePresetVersion | 
 
 
 def _size(wishes: dict[str, Any], offer: Offer) -> tuple[int, int]:
-    width, height = wishes.get("width") or 0, wishes.get("height") or 0
-    if not width and not height:
+    width, height = wishes.get("width"), wishes.get("height")
+    if width is None and height is None:
         width, height = offer.sizes[0]
+    if width is None or height is None:
+        missing = "width" if width is None else "height"
+        raise SizeIncomplete(field=missing, parameter=LABELS[missing])
     if [width, height] not in offer.sizes:
         sizes = ", ".join(f"{w} × {h}" for w, h in offer.sizes)
         raise SizeNotSupported(model=offer.model.label, width=width, height=height, sizes=sizes)

@@ -40,7 +40,7 @@ from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Reference, Status
 from cms_ai_images.worker.inputs import with_pictures
 
-from .factories import make_image, make_model, make_task, make_worker
+from .factories import make_image, make_model, make_preset, make_task, make_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -225,8 +225,17 @@ def test_strength_that_draws_no_step_is_refused(author, model, strength):
 
 
 def test_text_to_image_has_no_strength(author, model):
-    task = services.request_generation(author, GenerationRequest(prompt="a fox", strength=0.5))
+    """Not even a style's, which is there for other operations."""
+    make_preset(version={"parameters": {"strength": 0.5}})
+    task = services.request_generation(author, GenerationRequest(prompt="a fox", preset="pencil"))
     assert (task.parameters["strength"], task.parameters["references"]) == (None, [])
+
+
+def test_old_task_that_asked_for_strength_in_vain_can_be_repeated(author, model):
+    task = make_task(author, model, status=Status.FAILED)
+    task.request["strength"] = 0.5
+    task.save()
+    assert services.retry(author, task).status == Status.QUEUED
 
 
 def test_request_that_comes_to_nothing_counts_for_nothing(author, model):
@@ -356,6 +365,18 @@ def test_picture_is_brought_shown_drawn_from_and_deleted(client, author, model):
     GenerationTask.objects.update(status=Status.SUCCEEDED)
     assert client.delete(shown["url"]).status_code == 204
     assert client.get(shown["url"]).status_code == 404
+
+
+def test_task_names_its_pictures_as_the_request_did(client, author, model):
+    library = filer_image(owner=author).pk
+    upload = str(references.keep(author, png(SLANT.rotate(180))).uuid)
+    for brought in ([{"library": library}], [{"upload": upload}]):
+        body = {"prompt": "a fox", "operation": "image_to_image", "references": brought, "seed": 1}
+        answer = client.post(reverse("cms_ai_images:task-list"), json.dumps(body), content_type="application/json")
+        assert answer.json()["references"] == brought
+        body["references"] = answer.json()["references"]
+        again = client.post(reverse("cms_ai_images:task-list"), json.dumps(body), content_type="application/json")
+        assert again.json()["id"] == answer.json()["id"]
 
 
 def test_pictures_of_others_are_not_there(client, other_author):

@@ -167,7 +167,11 @@ def test_locked_model_may_be_repeated_but_not_changed(author: User) -> None:
         ({"negative_prompt": "x" * 2001}, "prompt_too_long", "negative_prompt"),
         ({"width": 65, "height": 64}, "size_not_supported", "size"),
         ({"width": 64, "height": 96}, "size_not_supported", "size"),
-        ({"width": 64}, "size_not_supported", "size"),
+        ({"width": 0, "height": 0}, "size_not_supported", "size"),
+        ({"width": 64}, "size_incomplete", "height"),
+        ({"height": 64}, "size_incomplete", "width"),
+        ({"strength": 0.5}, "parameter_not_used", "strength"),
+        ({"strength": 0.0}, "parameter_not_used", "strength"),
         ({"width": -64, "height": -64}, "size_not_supported", "size"),
         ({"preset": "no-such"}, "preset_not_available", "preset"),
         ({"model": "no-such"}, "model_not_available", "model"),
@@ -328,3 +332,11 @@ def test_a_style_that_the_model_cannot_do_is_at_fault_itself(author: User) -> No
     assert refused(author, preset="pencil") == ("preset_does_not_fit", "preset")
     assert refused(author, preset="pencil", steps=98) == ("parameter_out_of_range", "steps")
     assert ask(author, preset="pencil", steps=9).parameters.steps == 9
+
+
+def test_one_side_is_enough_where_the_style_says_the_other(author: User) -> None:
+    make_model()
+    make_preset(version={"parameters": {"width": 96, "height": 64}})
+    assert ask(author, preset="pencil", width=64).parameters.width == 64
+    make_preset("half", version={"parameters": {"width": 96}})  # from before the admin looked at what styles set
+    assert refused(author, preset="half") == ("preset_does_not_fit", "preset")

@@ -28,6 +28,7 @@ from cms_ai_images.types import (
     Priority,
     Progress,
     Reference,
+    ReferenceKind,
     Status,
 )
 
@@ -77,6 +78,12 @@ class ReferenceSerializer(BodySerializer):
         """The frozen value."""
         [(kind, value)] = given.items()
         return Reference(kind=kind, value=str(value))
+
+    @staticmethod
+    def to_json(stored: dict[str, str]) -> dict[str, Any]:
+        """As it was sent: a file of the library is a number again."""
+        kind, value = stored["kind"], stored["value"]
+        return {kind: int(value) if kind == ReferenceKind.LIBRARY else value}
 
 
 class GenerationRequestSerializer(BodySerializer):
@@ -194,7 +201,7 @@ def _task_json(task: GenerationTask, page: _Page, viewer: Any) -> dict[str, Any]
         "steps": parameters["steps"],
         "guidance_scale": parameters["guidance_scale"],
         "strength": parameters.get("strength"),
-        "references": [{each["kind"]: each["value"]} for each in task.request.get("references", [])],
+        "references": [ReferenceSerializer.to_json(each) for each in task.request.get("references", [])],
         "quality": task.request.get("quality", STANDARD),
         "seed": parameters["seed"],
         "num_images": parameters["num_images"],

@@ -113,7 +113,7 @@ class TaskReferenceSerializer(serializers.Serializer):
 
     upload = serializers.CharField(required=False)
     image = serializers.CharField(required=False)
-    library = serializers.CharField(required=False)
+    library = serializers.IntegerField(required=False)
     url = serializers.CharField(required=False)
 
 

@@ -33,9 +33,23 @@ class SizeNotSupported(InvalidRequest):
     message = _("%(model)s cannot draw %(width)d × %(height)d pixels. Choose one of: %(sizes)s.")
 
 
+class SizeIncomplete(SizeNotSupported):
+    """One side alone; `field` is the other one."""
+
+    code = "size_incomplete"
+    message = _("%(parameter)s is missing. Say both, the width and the height, or neither.")
+
+
 class ParameterOutOfRange(InvalidRequest):
     code = "parameter_out_of_range"
     message = _("%(parameter)s must be between %(low)s and %(high)s.")
+
+
+class ParameterNotUsed(InvalidRequest):
+    """Passed over, it would leave somebody waiting for what it cannot change."""
+
+    code = "parameter_not_used"
+    message = _("%(parameter)s changes nothing in this operation (%(operation)s). Leave it out.")
 
 
 class ParameterLocked(InvalidRequest):
