@@ -128,7 +128,7 @@ def with_places(tasks: QuerySet[GenerationTask]) -> QuerySet[GenerationTask]:
 
 # These are part of every answer about tasks. Put together from querysets they cost more than all that is around them,
 # so they stand here as SQL. The database only looks where the row waits; each count reads a part of the index of
-# waiting rows, and no more than `COUNTED` of them.
+# waiting rows, and no more than `COUNTED` of them. The order is that in which workers look for tasks.
 AHEAD = """CASE WHEN {status} = '{queued}' THEN (
     SELECT COUNT(*) FROM (
         SELECT 1 FROM {tasks} other WHERE other.status = '{queued}' AND other.pool = {pool}
@@ -137,7 +137,7 @@ AHEAD = """CASE WHEN {status} = '{queued}' THEN (
 ) + (
     SELECT COUNT(*) FROM (
         SELECT 1 FROM {tasks} other WHERE other.status = '{queued}' AND other.pool = {pool}
-        AND other.priority = {priority} AND other.available_at <= {available_at} AND other.id <> {id} LIMIT {counted}
+        AND other.priority = {priority} AND (other.available_at, other.id) < ({available_at}, {id}) LIMIT {counted}
     ) earlier
 ) END"""
 LIVING_WORKERS = """CASE WHEN {status} = '{queued}' THEN (

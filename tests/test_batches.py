@@ -85,6 +85,12 @@ class TestCompanions:
         assert [task.pk for task in claimed] == [task.pk for task in tasks[:4]]
         assert GenerationTask.objects.filter(status=Status.QUEUED).count() == 2
 
+    def test_tasks_of_the_same_moment_are_taken_in_the_order_that_their_authors_were_told(self, author, model, runtime):
+        tasks = [make_task(author, model, available_at=timezone.now()) for _ in range(4)]
+        GenerationTask.objects.update(available_at=tasks[0].available_at)
+        told = sorted(GenerationTask.objects.all(), key=queue.position)
+        assert claim(runtime, str(told[0].uuid)) == told == tasks
+
     def test_the_limit_counts_pictures(self, author, model, runtime):
         first, _large, small = (make_task(author, model, num_images=count) for count in (2, 3, 2))
         assert claim(runtime, str(first.uuid)) == [first, small]

@@ -116,6 +116,11 @@ class TestRequest:
         first, second, urgent = ask(admin), ask(admin), ask(admin, priority="high")
         assert [queue.position(task) for task in (urgent, first, second)] == [1, 2, 3]
 
+    def test_of_two_from_the_same_moment_the_one_that_was_stored_first_comes_first(self, admin, model):
+        tasks = [ask(admin) for _ in range(3)]
+        GenerationTask.objects.update(available_at=tasks[1].available_at)
+        assert [queue.position(GenerationTask.objects.get(pk=task.pk)) for task in tasks] == [1, 2, 3]
+
     def test_position_is_counted_to_a_limit(self, admin, model, monkeypatch):
         monkeypatch.setattr(queue, "COUNTED", 2)
         tasks = [ask(admin) for _ in range(4)]
