@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from .site import ROOT, Site
 
 RESULTS = ROOT / "test-results"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first one is the same without windows; a page opens in half the time."""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ACTION_SECONDS = 15
 
@@ -46,15 +47,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    """The example site with a worker."""
-    site = Site()
-    try:
-        site.start()
+    """The example site with a worker: one for each test process, which takes its files in any order."""
+    with Site() as site:
         yield site
-    finally:
-        site.stop()
 
 
 @pytest.fixture(scope="package")
@@ -68,43 +65,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def log_in(site: Site, browser: Browser) -> Callable[[str], StorageState]:
-    """The cookies of a user, whose password is the name."""
-    return logins(site, browser)
-
-
-def logins(site: Site, browser: Browser) -> Callable[[str], StorageState]:
-    """A function that logs a user in at `site`, each once."""
-    known: dict[str, StorageState] = {}
-
-    def log_in(username: str) -> StorageState:
-        if username not in known:
-            context = browser.new_context()
-            page = context.new_page()
-            page.goto(f"{site.url}/admin/login/?next=/admin/")
-            page.get_by_label("Username").fill(username)
-            page.get_by_label("Password").fill(username)
-            page.get_by_role("button", name="Log in").click()
-            page.wait_for_url(f"{site.url}/admin/")
-            known[username] = context.storage_state()
-            context.close()
-        return known[username]
-
-    return log_in
-
-
 @pytest.fixture
-def open_page(
-    site: Site, browser: Browser, log_in: Callable[[str], StorageState], request: pytest.FixtureRequest
-) -> Iterator[OpenPage]:
+def open_page(site: Site, browser: Browser, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
     """Open pages of the site as somebody; a script error on any of them fails the test."""
     pages: list[Page] = []
     errors: list[str] = []
 
     def open_page(path: str, user: str = "editor", width: int = 1280, height: int = 860, **options: Any) -> Page:
+        cookies = site.log_in(user, browser)
         context = browser.new_context(
-            storage_state=log_in(user), viewport={"width": width, "height": height}, base_url=site.url, **options
+            storage_state=cookies, viewport={"width": width, "height": height}, base_url=site.url, **options
         )
         context.set_default_timeout(ACTION_SECONDS * 1000)
         context.add_init_script(NOTE_POLICY_VIOLATIONS)

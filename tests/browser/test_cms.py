@@ -26,12 +26,8 @@ FOREIGN_VIOLATION = "script-src-attr"
 @pytest.fixture(scope="module", params=["", "1"], ids=["plain", "versioning"])
 def cms(request: pytest.FixtureRequest) -> Iterator[Site]:
     """The example site with django CMS."""
-    site = Site(AI_IMAGES_SITE_CMS="1", CMS_VERSIONING=request.param)
-    try:
-        site.start()
+    with Site(AI_IMAGES_SITE_CMS="1", CMS_VERSIONING=request.param) as site:
         yield site
-    finally:
-        site.stop()
 
 
 @pytest.fixture
@@ -42,17 +38,14 @@ def is_versioned(cms: Site) -> bool:
 @pytest.fixture
 def page(cms: Site, browser: Browser, is_versioned: bool) -> Iterator[Page]:
     """The page in edit mode, opened by an editor; with versioning a draft of it."""
-    context = browser.new_context(base_url=cms.url, viewport={"width": 1280, "height": 860})
+    cookies = cms.log_in("editor", browser)
+    context = browser.new_context(storage_state=cookies, base_url=cms.url, viewport={"width": 1280, "height": 860})
     context.set_default_timeout(ACTION_SECONDS * 1000)
     context.add_init_script(NOTE_POLICY_VIOLATIONS)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"/admin/login/?next={PAGE}")
-    page.get_by_label("Username").fill("editor")
-    page.get_by_label("Password").fill("editor")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{cms.url}{PAGE}")
+    page.goto(PAGE)
     toolbar(page).get_by_text("New Draft" if is_versioned else "Edit", exact=True).click()
     page.wait_for_url(EDITING)
     yield page

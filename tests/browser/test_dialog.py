@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import OpenPage
-from .dialog import PROMPT, Dialog
+from .dialog import PROMPT, Dialog, pass_time
 from .site import Site, wait_until
 
 
@@ -42,7 +42,7 @@ def test_a_seed_that_is_no_number_is_refused_in_sight(page: Page) -> None:
 def test_the_progress_is_told_in_words(page: Page) -> None:
     dialog = Dialog(page).open().generate(model="Endless model")
     status = dialog.root.get_by_text("Drawing, step", exact=False).first
-    expect(status).to_contain_text("of 12")
+    expect(status).to_contain_text("of 40")
     expect(dialog.root.get_by_role("progressbar")).to_be_visible()
     expect(status).to_contain_text("about")
     expect(dialog.root.locator(".waiting canvas")).to_have_count(2)
@@ -128,15 +128,13 @@ def test_waiting_asks_little(page: Page, way: str, most: int) -> None:
         page.route("**/events/", lambda route: route.fulfill(status=204))
     page.clock.install()
     dialog = Dialog(page).open().advanced()
-    dialog.form.get_by_label("Steps").fill("100")  # it must not be over before thirty seconds of a busy machine are
+    dialog.form.get_by_label("Steps").fill("150")  # it must not be over before thirty seconds of a busy machine are
     asked = requests_to_the_api(page)
     with page.expect_response("**/events/"):
         dialog.generate(model="Endless model", count=1)
     if "hidden" in way:
         page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
-    for _ in range(30):
-        page.clock.run_for(1000)
-        page.evaluate("() => fetch('/admin/jsi18n/')")  # what was asked meanwhile is answered before
+    pass_time(page, 30)
     expect(dialog.root).to_have_attribute("data-state", re.compile("queued|generating"))
     waiting = asked[1 + next(n for n, url in enumerate(asked) if url.endswith("/tasks/")) :]
     waiting = [url for url in waiting if "/preferences/" not in url]  # belongs to asking
