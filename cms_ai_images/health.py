@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from cms_ai_images import queue
-from cms_ai_images.connections import get_redis
+from cms_ai_images.connections import patient_redis
 from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Status
 
@@ -41,7 +41,8 @@ def check(pool: str) -> Health:
         detail = _("No worker is running, so nothing would be drawn. Tell an administrator or try later.")
     else:
         try:
-            get_redis(pool).ping()
+            with patient_redis(pool) as client:  # whoever has a stream open asks this every few seconds
+                client.ping()
         except RedisError:
             status = "queue_unreachable"
             detail = _("The queue is not reachable. Your request is stored and drawn as soon as the queue is back.")

@@ -1,7 +1,8 @@
-"""What open streams and waiting answers hold of a real ASGI server: neither threads nor database connections."""
+"""Open streams and waiting answers of a real ASGI server: what they hold, and how long, on bad days too."""
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
+import redis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.urls import reverse
 
-from .factories import make_task
+from cms_ai_images.connections import SOCKET_TIMEOUT
+
+from .factories import make_model, make_task, make_worker
 from .services import child_environment
 from .test_tokens import bearer
 
@@ -25,6 +29,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 STREAMS = 40
 SECONDS = 60
 """Long enough for a busy machine."""
+WAIT = 3
+"""Seconds that somebody asks to wait for: longer than Redis is waited for."""
 
 
 def until(holds: Callable[[], bool]) -> bool:
@@ -50,8 +56,15 @@ class Server:
 
     def get(self, path: str, headers: dict[str, str]) -> HTTPResponse:
         """The answer, whose body may still be to come."""
+        return self._ask("GET", path, headers)
+
+    def post(self, path: str, data: Any, headers: dict[str, str]) -> HTTPResponse:
+        """The same to a body of JSON."""
+        return self._ask("POST", path, {"Content-Type": "application/json", **headers}, json.dumps(data))
+
+    def _ask(self, method: str, path: str, headers: dict[str, str], body: str | None = None) -> HTTPResponse:
         client = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        client.request("GET", path, headers={"Host": "localhost", **headers})
+        client.request(method, path, body, headers={"Host": "localhost", **headers})
         return client.getresponse()
 
     def is_up(self) -> bool:
@@ -98,3 +111,29 @@ def test_nothing_is_held_while_nothing_happens(server: Server, author: User, nam
     assert until(lambda: server.looked_at.num_threads() < threads + STREAMS // 2)
     for answer in answers:
         answer.close()
+
+
+@pytest.fixture
+def hanging_redis(server: Server, valkey: redis.Redis) -> Iterator[None]:
+    """It takes connections and answers nothing, from when the server is up."""
+    process = psutil.Process(valkey.info("server")["process_id"])
+    process.suspend()
+    yield
+    process.resume()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.usefixtures("hanging_redis")
+def test_a_redis_that_hangs_is_waited_for_once(server: Server, author: User, method: str) -> None:
+    make_worker()
+    make_model()
+    begun = time.monotonic()
+    if method == "post":
+        path, data = reverse("cms_ai_images:task-list"), {"prompt": "a fox"}
+        answer = server.post(f"{path}?wait={WAIT}", data, {"Idempotency-Key": "1", **bearer(author)})
+    else:
+        path = reverse("cms_ai_images:task-detail", args=[make_task(author).uuid])
+        answer = server.get(f"{path}?wait={WAIT}", bearer(author))
+    assert json.loads(answer.read())["status"] == "queued"
+    took = time.monotonic() - begun
+    assert WAIT - 0.5 < took < WAIT + SOCKET_TIMEOUT

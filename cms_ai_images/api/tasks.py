@@ -24,7 +24,7 @@ from cms_ai_images.api.paging import NewestFirst
 from cms_ai_images.api.queries import asked
 from cms_ai_images.api.serializers import GenerationRequestSerializer, task_json, tasks_json
 from cms_ai_images.api.shapes import TaskListSerializer, TaskSerializer
-from cms_ai_images.api.waiting import WaitSerializer, held, seconds_to_wait
+from cms_ai_images.api.waiting import WaitSerializer, end_of_waiting, held
 from cms_ai_images.exceptions import NotFound
 from cms_ai_images.idempotency import HEADER, KEPT, LENGTH, request_once
 from cms_ai_images.models import GenerationTask
@@ -78,7 +78,7 @@ class TaskListView(AIImagesView):
     )
     def post(self, request: Request) -> HttpResponseBase:
         """Ask for pictures: 202 with the task, which is then looked at under `Location`."""
-        seconds = seconds_to_wait(request, asked(request, WaitSerializer))
+        until = end_of_waiting(request, asked(request, WaitSerializer))
         serializer = GenerationRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         wish = serializer.to_request()
@@ -87,7 +87,7 @@ class TaskListView(AIImagesView):
         task, is_repeated = _requested(request, wish)
         data = task_json(own_task(request, task.uuid))
         headers = {"Location": data["url"], **({REPLAYED_HEADER: "true"} if is_repeated else {})}
-        return _answer(request, task, data, seconds, status=status.HTTP_202_ACCEPTED, headers=headers)
+        return _answer(request, task, data, until, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class TaskDetailView(AIImagesView):
@@ -99,13 +99,13 @@ class TaskDetailView(AIImagesView):
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """One task; with `previews=1`, while it runs, its small pictures in Base64 as the event stream tells them."""
         wanted = asked(request, WatchSerializer)
-        seconds = seconds_to_wait(request, wanted)
+        until = end_of_waiting(request, wanted)
         task = own_task(request, uuid)
         data = task_json(task)
         if wanted["previews"] and data["progress"]:
             small = progress.read_previews(task.pool, task.uuid, data["num_images"])
             data["previews"] = [b64encode(jpeg).decode() for jpeg in small]
-        return _answer(request, task, data, seconds)
+        return _answer(request, task, data, until)
 
     @documented({204: None}, problems=[409])
     def delete(self, request: Request, uuid: UUID) -> Response:
@@ -160,11 +160,11 @@ def _requested(request: Request, wish: GenerationRequest) -> tuple[GenerationTas
 
 
 def _answer(
-    request: Request, task: GenerationTask, data: dict[str, Any], seconds: int, **kwargs: Any
+    request: Request, task: GenerationTask, data: dict[str, Any], until: float | None, **kwargs: Any
 ) -> HttpResponseBase:
     """The task as it is, or, for somebody who waits, as it is when it has ended."""
-    if seconds and task.status not in Status.final():
-        return held(request, task.pool, data, seconds, **kwargs)
+    if until is not None and task.status not in Status.final():
+        return held(request, task.pool, data, until, **kwargs)
     return Response(data, **kwargs)
 
 

@@ -34,15 +34,19 @@ class WaitSerializer(serializers.Serializer):
     wait = serializers.IntegerField(min_value=0, max_value=LONGEST, default=0)
 
 
-def seconds_to_wait(request: Request, wanted: dict[str, Any]) -> int:
-    """What `WaitSerializer` has read; 0 where waiting would hold a process."""
-    return wanted["wait"] if isinstance(request._request, ASGIRequest) else 0
+def end_of_waiting(request: Request, wanted: dict[str, Any]) -> float | None:
+    """What `WaitSerializer` has read, from now on and by the monotonic clock; `None` for an answer at once.
+
+    That is also where waiting would hold a process. Ask at the beginning: what a bad day costs before the task is
+    known, when Redis hangs for example, is waited for already.
+    """
+    return time.monotonic() + wanted["wait"] if wanted["wait"] and isinstance(request._request, ASGIRequest) else None
 
 
-def held(request: Request, pool: str, data: dict[str, Any], seconds: int, **kwargs: Any) -> HttpResponseBase:
+def held(request: Request, pool: str, data: dict[str, Any], until: float, **kwargs: Any) -> HttpResponseBase:
     """An answer whose body is the task as it is when it has ended, or when the time is up. `data` is what it is now."""
     now = Snapshot(pool=pool, task=data, health={})
-    body = _body(request, UUID(data["id"]), get_language() or "en", now, time.monotonic() + seconds)
+    body = _body(request, UUID(data["id"]), get_language() or "en", now, until)
     headers = {"Cache-Control": "private, no-cache", "X-Accel-Buffering": "no", **kwargs.pop("headers", {})}
     return StreamingHttpResponse(body, content_type="application/json", headers=headers, **kwargs)
 
