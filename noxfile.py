@@ -38,7 +38,7 @@ def install(session: nox.Session, django: str, *packages: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
     """On all cores. What the session's command line adds comes last."""
-    cores = ("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+    cores = ("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
     session.run("python", "-m", "pytest", *cores, *arguments, *session.posargs, env=environment)
 
 
@@ -78,4 +78,4 @@ def cms_tests(session: nox.Session, django: str, **environment: str) -> None:
 
 def has_chromium() -> bool:
     """Whether there is a browser to walk with; `.ci/chromium` installs one."""
-    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return any(map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")))

@@ -52,11 +52,6 @@ class LiveSite(Site):
 @contextmanager
 def live_site(**settings: Any) -> Iterator[LiveSite]:
     """Started, and stopped in the end."""
-    with Receiver() as receiver:
-        site = LiveSite(receiver, **settings)
-        try:
-            site.start()
-            site.add_webhook()
-            yield site
-        finally:
-            site.stop()
+    with Receiver() as receiver, LiveSite(receiver, **settings) as site:
+        site.add_webhook()
+        yield site

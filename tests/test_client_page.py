@@ -185,16 +185,12 @@ class TestInABrowser:
         from .browser.conftest import ARGUMENTS, CHROMIUM
 
         executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-        assert executable, "This needs Chromium: apt-get install chromium"
+        assert executable, "This needs a Chromium: apt-get install chromium-headless-shell"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-            page = browser.new_page(base_url=site.url)
+            page = browser.new_page(base_url=site.url, storage_state=site.log_in("editor", browser))
             page.set_default_timeout(1000 * SECONDS)
-            page.goto("/admin/login/?next=/admin/")
-            page.get_by_label("Username").fill("editor")
-            page.get_by_label("Password").fill("editor")
-            page.get_by_role("button", name="Log in").click()
-            page.wait_for_url("**/admin/")
+            page.goto("/admin/")
             yield page
             browser.close()
 

@@ -214,7 +214,7 @@ def test_what_fails_is_not_repeated_by_the_client(site: LiveSite, official: open
 def test_what_takes_too_long_stays_in_the_history(site: LiveSite, official: openai.OpenAI) -> None:
     before = site.count_tasks()
     with pytest.raises(openai.APIStatusError) as caught:
-        official.images.generate(prompt="a red fox", model="endless", extra_body={"steps": 60})
+        official.images.generate(prompt="a red fox", model="endless", extra_body={"steps": 100})
     assert (caught.value.status_code, caught.value.code) == (504, "still_drawing")
     assert site.count_tasks() == before + 1
     uuid, status = site.query("SELECT uuid, status FROM cms_ai_images_generationtask ORDER BY id DESC LIMIT 1")[0]

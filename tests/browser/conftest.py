@@ -58,7 +58,7 @@ def site() -> Iterator[Site]:
 def browser() -> Iterator[Browser]:
     """Ends with the package: while it lives, Django refuses the database in this thread."""
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert executable, "The browser tests need Chromium: apt-get install chromium"
+    assert executable, "The browser tests need a Chromium: apt-get install chromium-headless-shell"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
