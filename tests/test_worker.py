@@ -12,6 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
+from redis.client import PubSub
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 
 from cms_ai_images import conf, connections, lifecycle, progress, queue, services
@@ -97,6 +98,22 @@ def test_high_priority_is_drawn_first(admin, model):
     later.refresh_from_db()
     urgent.refresh_from_db()
     assert urgent.started_at < later.started_at
+
+
+def test_the_thread_that_listens_ends_as_soon_as_it_is_woken(monkeypatch):
+    """RQ wakes it before it tells it to stop, and then waits for it in vain, for a second."""
+    ended, unsubscribe = [], PubSub.unsubscribe
+
+    def wake(pubsub: PubSub, *channels: str) -> None:
+        listening = [each for each in threading.enumerate() if getattr(each, "pubsub", None) is pubsub]
+        unsubscribe(pubsub, *channels)
+        for thread in listening:
+            thread.join(10)
+            ended.append(not thread.is_alive())
+
+    monkeypatch.setattr(PubSub, "unsubscribe", wake)
+    work()
+    assert ended == [True]
 
 
 def test_a_doubled_job_finds_nothing_to_do(author, model):

@@ -79,6 +79,12 @@ class ImageWorker(SimpleWorker):
         """Short: a killed worker's job must not hold its author's place for minutes."""
         return JOB_TTL
 
+    def unsubscribe(self) -> None:
+        """As RQ does, but the thread that listens is told to stop before it is woken: else it may listen on."""
+        if self.pubsub_thread:
+            self.pubsub_thread.stop()
+        super().unsubscribe()
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """As RQ does, also while Redis is away: the wish must neither be forgotten nor break the work at hand."""
         self.runtime.must_stop = True
