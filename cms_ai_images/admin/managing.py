@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images import audit
+from cms_ai_images.admin.robust import RobustAdmin
 from cms_ai_images.models import AuditEntry
 
 
@@ -27,7 +27,7 @@ class ReasonForm(forms.ModelForm):
     )
 
 
-class ManagedAdmin(admin.ModelAdmin):
+class ManagedAdmin(RobustAdmin):
     """Django's own permissions work as everywhere; `manage_permission` stands for all of them."""
 
     form = ReasonForm

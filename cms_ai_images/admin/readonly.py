@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+
+from cms_ai_images.admin.robust import RobustAdmin
 
 USERNAME = get_user_model().USERNAME_FIELD
 """What people are found by; a site's own user model may call it differently."""
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(RobustAdmin):
     """Rows can be looked at. They come from the services, and counting all of them would grow with the table."""
 
     show_full_result_count = False

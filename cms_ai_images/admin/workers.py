@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
+from cms_ai_images.admin.robust import RobustAdmin
 from cms_ai_images.models import UserPreference, Worker
 
 
@@ -30,7 +31,7 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(UserPreference)
-class UserPreferenceAdmin(admin.ModelAdmin):
+class UserPreferenceAdmin(RobustAdmin):
     list_display = ["user"]
     list_select_related = ["user"]
     raw_id_fields = ["user"]
