@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from redis.asyncio import Redis as AsyncRedis
@@ -70,11 +70,24 @@ def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
     except RedisError as error:
         _complain(error, "Progress of %d tasks could not be published", len(steps))
         return set()
-    return {
-        uuid
-        for (uuid, progress, _previews), attempt in zip(steps, asked, strict=True)
-        if attempt is not None and int(attempt) == progress.attempt
-    }
+    return _meant({uuid: progress.attempt for uuid, progress, _previews in steps}, asked)
+
+
+def cancellations(pool: str, attempts: Mapping[UUID, int]) -> set[UUID]:
+    """The same of these attempts, where there is nothing to say: a third of the time."""
+    try:
+        with patient_redis(pool) as client:
+            asked = client.mget([_cancel_key(uuid) for uuid in attempts])
+    except RedisError as error:
+        _complain(error, "Whether %d tasks are cancelled could not be read", len(attempts))
+        return set()
+    return _meant(attempts, asked)
+
+
+def _meant(attempts: Mapping[UUID, int], asked: Sequence[bytes | str | None]) -> set[UUID]:
+    """Those whose present attempt somebody asked to cancel, not one before it."""
+    pairs = zip(attempts.items(), asked, strict=True)
+    return {uuid for (uuid, attempt), value in pairs if value is not None and int(value) == attempt}
 
 
 def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, previews: list[bytes]) -> None:

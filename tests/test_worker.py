@@ -22,6 +22,7 @@ from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
 from cms_ai_images.worker import job
 from cms_ai_images.worker.attempt import carry_out
+from cms_ai_images.worker.batch import BatchOver, Steps, join
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.hold import Hold
 from cms_ai_images.worker.rq_worker import serve
@@ -262,6 +263,34 @@ def test_previews_and_times_are_told_while_it_is_drawn(author, model, runtime, s
     runtime.lander.stop()
     detail = client.get(address).json()
     assert (detail["status"], detail["preview_urls"]) == ("succeeded", [])
+
+
+class TestQuickSteps:
+    """Too quick for telling each of them."""
+
+    @pytest.fixture
+    def steps(self, author, model, runtime):
+        (task,) = claim(runtime, str(ask(author).uuid))
+        return Steps(runtime.heartbeat, join(runtime.heartbeat, [task]))
+
+    @pytest.mark.parametrize(("pause", "told"), [(3600, [1, 1, 1, 4]), (0, [1, 2, 3, 4])])
+    def test_the_first_and_the_last_are_told_and_now_and_then_others(self, steps, monkeypatch, pause, told):
+        monkeypatch.setattr("cms_ai_images.worker.batch.NOTICE_SECONDS", pause)
+        uuid = steps.members[0].task.uuid
+
+        def after(step: int) -> int:
+            steps(step, 4)
+            return progress.read("images", uuid, 1).step
+
+        assert [after(step) for step in range(1, 5)] == told
+
+    def test_a_wish_is_seen_at_the_next_one(self, author, steps, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.worker.batch.NOTICE_SECONDS", 3600)
+        steps(1, 20)
+        services.cancel(author, steps.members[0].task)
+        with pytest.raises(BatchOver):
+            steps(2, 20)
+        assert steps.members[0].ended == "cancelled"
 
 
 class TestStopping:

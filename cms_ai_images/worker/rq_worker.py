@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import django_rq
-from django.db import connections
+from django.db import connection, connections
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import RedisError
@@ -24,9 +24,10 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf
+from cms_ai_images import conf, services
 from cms_ai_images.connections import queue_name
-from cms_ai_images.types import Priority
+from cms_ai_images.models import GenerationTask
+from cms_ai_images.types import Priority, Status
 from cms_ai_images.webhooks.courier import Courier
 from cms_ai_images.worker.reconciling import Reconciling
 from cms_ai_images.worker.runtime import Runtime
@@ -67,9 +68,18 @@ class ImageWorker(SimpleWorker):
             self._stop_requested = True
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """As RQ does; before each job it also looks whether an emptied Redis has forgotten this worker."""
-        super().heartbeat(timeout, pipeline)
-        if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
+        """As RQ does; before each job it also looks whether an emptied Redis has forgotten this worker.
+
+        In one round trip where RQ makes three, several times for each job: the GPU waits for each.
+        """
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+            return
+        with self.connection.pipeline(transaction=False) as together:
+            super().heartbeat(timeout, together)
+            together.sismember(self.redis_workers_keys, self.key)
+            *_, is_known = together.execute()
+        if not is_known:
             with self.connection.pipeline() as introduction:
                 worker_registration.register(self, introduction)
                 introduction.hset(self.key, mapping=self.serialize())
@@ -84,6 +94,21 @@ class ImageWorker(SimpleWorker):
         if self.pubsub_thread:
             self.pubsub_thread.stop()
         super().unsubscribe()
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Somebody stops the job in RQ's pages. There is no process to kill: its task is cancelled, within a step.
+
+        Called by the thread that listens, which must survive whatever goes wrong.
+        """
+        uuid, _, attempt = (self._stopped_job_id or "").rpartition("-")
+        try:
+            running = GenerationTask.objects.filter(uuid=uuid, attempt=attempt, status=Status.RUNNING)
+            if task := running.first():
+                services.stop(task)
+        except Exception:
+            logger.exception("The task of job %s could not be cancelled", self._stopped_job_id)
+        finally:
+            connection.close()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """As RQ does, also while Redis is away: the wish must neither be forgotten nor break the work at hand."""
