@@ -132,7 +132,12 @@ def forget_reference(user: Any, reference: ReferencePicture) -> None:
 def cancel(user: Any, task: GenerationTask) -> GenerationTask:
     """End a waiting task at once and a running one within a step. Cancelling twice is no error."""
     check_manager(user, task)
-    while not _cancel(user, task):
+    return stop(task, by=user)
+
+
+def stop(task: GenerationTask, *, by: Any = None) -> GenerationTask:
+    """The same for an operator who stops a job in RQ's pages, where nobody is known by name."""
+    while not _cancel(by, task):
         task.refresh_from_db()
         if task.is_final:
             break

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django_rq.settings import get_queues_list
 
-from cms_ai_images import queue, services
-from cms_ai_images.models import GenerationModel
+from cms_ai_images import progress, queue, services
+from cms_ai_images.models import AuditEntry, GenerationModel
 from cms_ai_images.types import GenerationRequest, Priority, Status
 from cms_ai_images.worker.rq_worker import serve
 
+from .conftest import logged_in, make_user
 from .factories import make_model, make_worker
 from .services import child_environment
+from .test_reconciler import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,6 +77,39 @@ def test_starting_it_again_after_the_task_was_repeated_does_nothing(operator, fa
     failed.refresh_from_db()
     assert (failed.status, failed.attempt, failed.charge_round) == (Status.SUCCEEDED, 2, 2)
     assert failed.images.count() == 1
+
+
+def test_stopping_a_running_job_there_cancels_its_task(operator, author):
+    """RQ itself only stops what it has forked, and the page says that it did."""
+    make_worker()
+    make_model(options={"step_seconds": 0.1})
+    task = services.request_generation(author, GenerationRequest(prompt="an apple", steps=150))
+
+    def stop() -> None:
+        wait_for(lambda: progress.read("images", task.uuid, 1))
+        operator.post(page(f"{task.uuid}-1", "stop"))
+        connection.close()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    serve("images", burst=True)
+    thread.join()
+    task.refresh_from_db()
+    assert (task.status, task.error_code) == (Status.CANCELLED, "")
+    assert AuditEntry.objects.filter(action="cancelled", actor=None).exists()
+
+
+def test_they_are_shown_to_those_with_the_permission_alone(client, operator, failed, author):
+    """django-rq only hides the link: these pages tell of prompts, and repeat tasks at their authors' price."""
+    job, colleague = f"{failed.uuid}-1", logged_in(author)
+    reader = logged_in(make_user("watcher", "django_rq.admin", is_staff=True))
+    for address in (page(), page("failed"), page(job), "/admin/django_rq/dashboard/"):
+        assert [who.get(address).status_code for who in (colleague, reader, operator)] == [403, 200, 200]
+        assert type(client)().get(address).url.startswith("/admin/login/")
+    assert colleague.post(page(job, "requeue")).status_code == 403
+    serve("images", burst=True)
+    failed.refresh_from_db()
+    assert failed.status == Status.FAILED
 
 
 def test_rq_info_counts_what_waits(author):

@@ -1,6 +1,6 @@
 """Plain admin pages for every table, and the link from a library file back to its task."""
 
-from . import audit, credits, library, limits, models, presets, spending, tasks, tokens, webhooks, workers
+from . import audit, credits, library, limits, models, presets, queues, spending, tasks, tokens, webhooks, workers
 
 __all__ = [
     "audit",
@@ -9,6 +9,7 @@ __all__ = [
     "limits",
     "models",
     "presets",
+    "queues",
     "spending",
     "tasks",
     "tokens",
