@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 from rq import Worker as RQWorker
 
 from cms_ai_images.models import GenerationTask, Worker
 from cms_ai_images.types import Status
 from cms_ai_images.worker.watchdog import RESTART
 
-from .factories import make_model
+from .factories import make_model, make_task, make_worker
 from .faults import traps
 from .services import child_environment, manage
 from .test_reconciler import wait_for
@@ -108,6 +111,38 @@ def test_a_device_that_is_lost_while_models_are_loaded_asks_for_one_too():
     with worker("--models", model.slug) as process:
         assert process.wait(40) == RESTART
     assert not Worker.objects.alive().exists()
+
+
+class TestBurst:
+    """Workers that are started now and then find what happened while none lived."""
+
+    def test_what_redis_has_forgotten_is_drawn(self, valkey):
+        task = ask(make_model(), created_at=timezone.now() - timedelta(minutes=1))
+        valkey.flushall()
+        assert run("--burst").returncode == 0
+        task.refresh_from_db()
+        assert task.status == Status.SUCCEEDED
+
+    def test_what_a_killed_one_left_is_drawn(self):
+        past, later = timezone.now() - timedelta(minutes=1), timezone.now() + timedelta(minutes=5)
+        task = make_task(None, make_model(), status=Status.RUNNING, attempt=1, worker=make_worker(), created_at=past)
+        GenerationTask.objects.update(started_at=past, lease_expires_at=past, deadline_at=later)
+        no_pause = {"AI_IMAGES_TEST_SETTINGS": json.dumps({"RETRY_PAUSES_SECONDS": [0]})}
+        assert run("--burst", DJANGO_SETTINGS_MODULE="tests.faults.settings", **no_pause).returncode == 0
+        task.refresh_from_db()
+        assert (task.status, task.attempt) == (Status.SUCCEEDED, 2)
+
+    def test_a_redis_that_is_away_is_said(self, valkey_server):
+        task = ask(make_model())
+        valkey_server.stop()
+        try:
+            done = run("--burst")
+        finally:
+            valkey_server.start()
+        assert done.returncode == 1
+        assert "Redis is away, and what waits could not be drawn" in done.stderr
+        task.refresh_from_db()
+        assert task.status == Status.QUEUED
 
 
 class TestPool:

@@ -24,7 +24,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf, services
+from cms_ai_images import conf, reconciler, services
 from cms_ai_images.connections import queue_name
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Priority, Status
@@ -135,8 +135,8 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     """Work on a pool's queues, highest priority first, until told to stop; with `burst` until they are empty.
 
     The models whose slugs are in `preload` are loaded before the first task. RQ's loop ends when Redis goes away. It is
-    entered again in this process, so that the models stay loaded. Returns whether the process must be started anew,
-    because its device is lost.
+    entered again in this process, so that the models stay loaded; with `burst` the `RedisError` is raised. Returns
+    whether the process must be started anew, because its device is lost.
     """
     _keep_connections()
     runtime = Runtime(pool)
@@ -151,6 +151,8 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
         helper.start()
     try:
         runtime.preload(preload)
+        if burst:
+            reconciler.run()  # the queues lack what was lost, or had to wait, when no worker lived
         entries = count(1)
         while not runtime.must_stop:
             _work(runtime, pool, f"{runtime.worker.name}-{next(entries)}", burst)
@@ -195,5 +197,7 @@ def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> None:
         worker = ImageWorker(queues, name=name, connection=redis, runtime=runtime)
         worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
     except RedisError as error:
+        if burst and not runtime.must_stop:
+            raise
         if not runtime.must_stop:
             logger.warning("Redis is away (%s); this worker keeps its models and tries again", error)

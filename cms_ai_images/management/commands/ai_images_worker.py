@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
+from redis.exceptions import RedisError
 
 from cms_ai_images.connections import queue_name
 from cms_ai_images.exceptions import AIImagesError
@@ -58,7 +59,11 @@ class Command(BaseCommand):
         except AIImagesError as error:
             raise CommandError(f"{error} ({error.code})") from error
         self.stdout.write(f"Working on pool {pool}.")
-        if serve(pool, burst=burst, preload=models):
+        try:
+            is_lost = serve(pool, burst=burst, preload=models)
+        except RedisError as error:
+            raise CommandError(f"Redis is away, and what waits could not be drawn: {error}") from error
+        if is_lost:
             message = "The device is lost; the work was handed back. Start this worker anew."
             raise CommandError(message, returncode=RESTART)
 
