@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from rest_framework import serializers
@@ -22,6 +24,8 @@ from cms_ai_images.api.serializers import GenerationRequestSerializer, PictureDe
 from cms_ai_images.api.spending import SpendingQuerySerializer
 from cms_ai_images.api.tasks import WatchSerializer
 from cms_ai_images.api.waiting import WaitSerializer
+
+from .conftest import logged_in
 
 ROOT = Path(settings.BASE_DIR)
 INPUTS = [
@@ -123,7 +127,7 @@ class TestType:
 
 def test_an_address_that_leads_nowhere_says_so_in_the_same_shape(db: None) -> None:
     root = reverse("cms_ai_images:task-list").removesuffix("tasks/")
-    for path in ("nothing/", "tasks/no-uuid/", "tasks/no-uuid/cancel/"):
+    for path in ("", "nothing/", "tasks/no-uuid/", "tasks/no-uuid/cancel/", "tasks/a%0Ab/"):
         for method in ("get", "post"):
             response: Any = getattr(Client(enforce_csrf_checks=True), method)(root + path)
             assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
@@ -135,3 +139,21 @@ def test_a_stream_says_so_too_where_the_method_is_wrong(db: None) -> None:
     response: Any = Client(enforce_csrf_checks=True).post(address)
     assert (response.status_code, response.json()["code"], response["Allow"]) == (405, "method_not_allowed", "GET")
     assert response["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ([], None),
+        ({"prompt": "a fox", "references": [{}]}, "references.0"),
+        ({"prompt": "a fox", "references": [{"library": "x"}]}, "references.0.library"),
+        ({"prompt": "a fox", "origin": 7}, "origin"),
+    ],
+    ids=str,
+)
+def test_an_object_that_is_wrong_as_a_whole_is_named_without_the_frameworks_word(
+    author: User, asked: Any, field: str | None
+) -> None:
+    path = reverse("cms_ai_images:task-list")
+    answer = logged_in(author).post(path, json.dumps(asked), content_type="application/json")
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, [field])

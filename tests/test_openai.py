@@ -280,7 +280,7 @@ def test_a_session_is_no_key(living: None, author: User) -> None:
     assert not GenerationTask.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["images/edits", "images/variations", "chat/completions", "embeddings"])
+@pytest.mark.parametrize("path", ["", "images/edits", "images/variations", "chat/completions", "a%0Ab"])
 def test_what_else_that_api_has_is_not_here(client: Client, path: str) -> None:
     response = client.post(f"/ai-images/openai/v1/{path}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

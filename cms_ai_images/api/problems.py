@@ -20,6 +20,7 @@ from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions as drf_exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from cms_ai_images.exceptions import AIImagesError, NotFound, RequestTooLarge
 from cms_ai_images.models import GeneratedImage, GenerationTask
@@ -115,15 +116,16 @@ class ProblemFormatter(ExceptionFormatter):
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         """Keep every error; the first one speaks for all."""
         errors = [
-            {
-                "field": error.attr if error.attr != "non_field_errors" else None,
-                "code": error.code,
-                "detail": error.detail,
-            }
-            for error in error_response.errors
+            {"field": _field(error.attr), "code": error.code, "detail": error.detail} for error in error_response.errors
         ]
         first = errors[0]
         return problem(self.exc.status_code, str(first["code"]), str(first["detail"]), errors)
+
+
+def _field(path: str | None) -> str | None:
+    """The input, without the framework's word for an object as a whole: `references.0.non_field_errors`."""
+    *within, last = (path or "").split(".")
+    return ".".join([*within, *([] if last == api_settings.NON_FIELD_ERRORS_KEY else [last])]) or None
 
 
 class ProblemHandler(ExceptionHandler):

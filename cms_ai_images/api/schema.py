@@ -76,7 +76,7 @@ def problems(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @csrf_exempt
-def nowhere(request: HttpRequest, rest: str = "") -> HttpResponse:
+def nowhere(request: HttpRequest) -> HttpResponse:
     """An address that leads nowhere, in the shape of every error."""
     return problem_response(exceptions.NotFound())
 

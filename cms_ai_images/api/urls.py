@@ -1,6 +1,6 @@
 """URLs of the REST API, version 1."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from cms_ai_images.api import desk, events, images, options, preferences, references, schema, spending, tasks
 
@@ -33,5 +33,5 @@ urlpatterns = [
     path("schema/", schema.schema_view, name="schema"),
     path("docs/", schema.docs, name="docs"),
     path("problems/", schema.problems, name="problems"),
-    path("<path:rest>", schema.nowhere),
+    re_path("", schema.nowhere),  # whatever else; `<path:rest>` takes neither nothing nor line breaks
 ]

@@ -1,6 +1,6 @@
 """URLs below the base URL that such a client is given. They have no slash at the end."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from cms_ai_images.api.openai import views
 
@@ -9,5 +9,5 @@ urlpatterns = [
     path("models", views.models, name="openai-models"),
     path("models/<str:name>", views.model, name="openai-model"),
     path("files/<str:signed>", views.file, name="openai-file"),
-    path("<path:path>", views.not_offered),
+    re_path("", views.not_offered),
 ]

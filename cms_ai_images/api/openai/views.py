@@ -69,7 +69,7 @@ async def file(request: HttpRequest, signed: str) -> HttpResponseBase:
 
 
 @answers("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
-async def not_offered(request: HttpRequest, path: str) -> HttpResponseBase:
+async def not_offered(request: HttpRequest) -> HttpResponseBase:
     """Whatever else that API has."""
     raise NotFound
 
