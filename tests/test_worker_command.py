@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from rq import Worker as RQWorker
 
@@ -93,6 +94,12 @@ def test_a_worker_whose_gpu_is_gone_does_not_start(arguments, environment):
     assert "(device_missing)" in done.stderr
     assert "nvidia-smi" in done.stderr
     assert not Worker.objects.exists()
+
+
+@pytest.mark.parametrize("device", ["", "0,", "0,,1"])
+def test_a_gpu_without_a_number_does_not_mean_the_cpu(device):
+    with pytest.raises(CommandError, match="such as 0 or 0,1"):
+        call_command("ai_images_worker", device=device)
 
 
 def test_a_lost_device_asks_for_a_new_process():

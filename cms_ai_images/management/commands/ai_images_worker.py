@@ -48,7 +48,9 @@ class Command(BaseCommand):
         self._check_models(options["models"], options["pool"])
         if options["workers"] < 1:
             raise CommandError("--workers must be 1 or more.")
-        devices = options["device"].split(",") if options["device"] else [None]
+        devices = [None] if options["device"] is None else [each.strip() for each in options["device"].split(",")]
+        if "" in devices:  # CUDA would take it for "no GPU at all"
+            raise CommandError("--device takes the numbers of GPUs, such as 0 or 0,1.")
         devices *= options["workers"]
         work = self._work_together if len(devices) > 1 else self._work
         work(devices, options["pool"], options["models"], options["burst"])
