@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,3 +93,58 @@ def test_without_a_secret_it_does_not_start(site: Path, monkeypatch: pytest.Monk
     monkeypatch.delitem(ENVIRONMENT, "SECRET_KEY")
     with pytest.raises(AssertionError, match="SECRET_KEY"):
         run(site, "manage.py", "check")
+
+
+APPLICATION = """
+import asyncio
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise ValueError("not needed")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": b"still here", "more_body": True})
+        await asyncio.sleep(0.1)
+"""
+DOCKERS_PATIENCE = 10
+"""Seconds from SIGTERM to SIGKILL."""
+
+
+def test_the_composed_site_starts_after_a_kill_and_ends_in_time(tmp_path: Path) -> None:
+    """Over a socket that a killed one left behind, and with a stream open that would never end."""
+    web = PAGE.read_text().partition("\n  web:\n")[2]
+    folded = re.findall(r"command: >-\n((?: {6}.*\n)+)", web)[0]
+    command = " ".join(folded.split()).replace("/run/mysite", str(tmp_path))
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite/asgi.py").write_text(APPLICATION)
+    address = tmp_path / "site.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(address))
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with subprocess.Popen(shlex.split(command), cwd=tmp_path, env=environment, start_new_session=True) as site:
+        try:
+            with opened(address, site) as stream:
+                stream.sendall(b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+                assert b"200 OK" in stream.recv(1000)
+                site.terminate()
+                site.wait(DOCKERS_PATIENCE)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(site.pid, signal.SIGKILL)  # whoever still lives
+    assert not address.exists()
+
+
+def opened(address: Path, site: subprocess.Popen[bytes]) -> socket.socket:
+    """A connection to the site, as soon as it listens there."""
+    until = time.monotonic() + 60
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(60)
+        try:
+            connection.connect(str(address))
+        except OSError:
+            connection.close()
+            assert site.poll() is None and time.monotonic() < until, "nobody listens"
+            time.sleep(0.1)
+        else:
+            return connection
