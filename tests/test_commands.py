@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import ReviewState, Status
 
@@ -91,6 +91,17 @@ def test_reconcile_says_what_it_did(author):
     make_task(author, created_at=timezone.now() - timedelta(minutes=10))
     assert "Dispatched: 1" in run("ai_images_reconcile")
     assert "Dispatched: 0" in run("ai_images_reconcile")
+
+
+def test_purge_forgets_workers_that_ended_long_ago(author):
+    done = make_task(author, status=Status.SUCCEEDED, worker=make_worker())
+    busy = make_task(author, status=Status.RUNNING).worker  # the reconciler has yet to end its lease
+    Worker.objects.update(heartbeat_at=timezone.now() - timedelta(days=31))
+    alive = make_worker()
+    assert "Purged workers: 1." in run("ai_images_purge", "--days", "0")
+    assert set(Worker.objects.all()) == {busy, alive}
+    done.refresh_from_db()
+    assert (done.status, done.worker) == (Status.SUCCEEDED, None)
 
 
 def test_purge_deletes_old_drafts_and_nothing_else(author):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -10,15 +10,16 @@ from django.utils import timezone
 
 from cms_ai_images import audit, conf, idempotency
 from cms_ai_images.library import drafts, orphans, references
-from cms_ai_images.models import GeneratedImage
-from cms_ai_images.types import ReviewState
+from cms_ai_images.models import GeneratedImage, GenerationTask, Worker
+from cms_ai_images.types import ReviewState, Status
 from cms_ai_images.webhooks import outbox
 
 
 class Command(BaseCommand):
     help = (
         "Deletes the drafts and reference pictures that nobody used within the retention time, what killed processes "
-        "left in the storages, and what the audit trail and the log of webhooks should no longer keep. Run it daily."
+        "left in the storages, workers that ended that long ago, and what the audit trail and the log of webhooks "
+        "should no longer keep. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             if changed:
                 drafts.delete(str(image.file.name))
                 purged += 1
+        workers = purge_workers(timezone.now() - timedelta(days=max(1, days)))
         unused = references.purge(timezone.now() - timedelta(days=days))
         swept = orphans.sweep(timezone.now() - timedelta(hours=options["orphan_hours"]))
         keep = conf.get("AUDIT_RETENTION_DAYS")
@@ -54,5 +56,15 @@ class Command(BaseCommand):
         outbox.purge(timezone.now() - timedelta(days=conf.get("WEBHOOK_RETENTION_DAYS")))
         self.stdout.write(
             f"Purged drafts: {purged}. Purged references: {unused}. Swept orphans: {swept}. "
-            f"Purged audit entries: {forgotten}."
+            f"Purged audit entries: {forgotten}. Purged workers: {workers}."
         )
+
+
+def purge_workers(before: datetime) -> int:
+    """Forget those that gave their last sign of life before; returns how many.
+
+    Each start is a row: many, where workers are started now and then or a sick GPU ends them.
+    """
+    busy = GenerationTask.objects.filter(status=Status.RUNNING, worker__isnull=False).values("worker")
+    silent = Worker.objects.filter(heartbeat_at__lt=before).exclude(pk__in=busy)
+    return silent.delete()[1].get(Worker._meta.label, 0)
