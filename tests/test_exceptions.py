@@ -1,4 +1,4 @@
-"""The tree of errors: codes that never clash, and sentences that are whole. `test_docs` compares the documentation."""
+"""The tree of errors: codes that never clash, and sentences that are whole. `test_api_errors` compares the table."""
 
 from __future__ import annotations
 
