@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import ModelMixin
 
 from cms_ai_images.backends.diffusers import DiffusersBackend
 from cms_ai_images.exceptions import ModelOptionInvalid
@@ -119,3 +121,28 @@ def test_compiled_model_draws_the_same(
     tuned = load(folders[name], compile="regional", warmup_sizes=[[64, 32]])
     [one], [other] = pixels(draw(tuned)), pixels(draw(loaded[name]))
     assert np.abs(one - other).max() <= ROUNDING
+
+
+@pytest.mark.parametrize(("name", "guidance"), [("sdxl", 5.0), ("z_image", 0.0)])
+def test_nothing_is_compiled_after_the_warm_up(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, name: str, guidance: float
+) -> None:
+    """It was, for the first batch of several and the first longer text.
+
+    Graphs are counted here in place of compiling them, which takes a CPU more than a minute.
+    """
+    graphs: list[Any] = []
+
+    def count(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    original = ModelMixin.compile_repeated_blocks
+    monkeypatch.setattr(ModelMixin, "compile_repeated_blocks", lambda network: original(network, backend=count))
+    torch.compiler.reset()
+    tuned = load(folders[name], compile="regional", warmup_sizes=[[64, 32], [64, 64]], warmup_guidance_scale=guidance)
+    compiled = len(graphs)
+    assert compiled
+    for prompt, pictures in itertools.product(["a fox", "a fox " * 20, "a fox " * 40], [1, 2, 3, 8]):
+        draw(tuned, prompt=prompt, num_images=pictures, width=64, height=64, guidance_scale=guidance)
+    assert len(graphs) == compiled

@@ -101,19 +101,26 @@ def with_option(spec: ModelSpec, option: str, network: Any, method: str, *argume
 
 
 def warm_up_parameters(tuning: Tuning) -> list[GenerationParameters]:
-    """The pictures to draw at load, one for each size."""
+    """What to draw at load: a picture of each size and, where there is a compiler, whatever else is a case to it.
+
+    What it makes at first fits one length of text, and one picture. What it makes when it meets others fits all, but
+    for a single picture, which stays a case of its own.
+    """
+    short, long = "warm-up", "warm-up " * 60
+    cases = [(short, 1), (long, 2), (long, 1)] if tuning.compile else [(short, 1)]
     return [
         GenerationParameters(
             operation=Operation.TEXT_TO_IMAGE.value,
-            prompt="warm-up",
+            prompt=prompt,
             negative_prompt="",
             width=width,
             height=height,
             steps=WARM_UP_STEPS,
             guidance_scale=float(tuning.warmup_guidance_scale),
             seed=0,
-            num_images=1,
+            num_images=pictures,
             output_format=OutputFormat.PNG.value,
         )
         for width, height in tuning.warmup_sizes
+        for prompt, pictures in cases
     ]
