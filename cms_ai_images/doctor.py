@@ -53,12 +53,19 @@ def examine() -> Iterator[Finding]:
     """Every part in the order in which a request needs it. A part that cannot be examined is a finding too."""
     database = list(_examined(check_database, _("database")))
     yield from database
-    for part, check in [(_("settings"), check_settings), (_("storage"), check_storages)]:
-        yield from _examined(check, part)
-    if any(finding.level == Level.ERROR for finding in database):
+    messages = list(_examined(check_settings, _("settings")))
+    yield from messages
+    if _has_errors(messages):
+        return  # all that follows is read from them
+    yield from _examined(check_storages, _("storage"))
+    if _has_errors(database):
         return  # all that follows is in the database
     for part, check in [(_("people"), check_people), (_("models"), check_models), (_("queue"), check_pools)]:
         yield from _examined(check, part)
+
+
+def _has_errors(findings: list[Finding]) -> bool:
+    return any(finding.level == Level.ERROR for finding in findings)
 
 
 def _examined(check: Callable[[], Iterator[Finding]], part: str) -> Iterator[Finding]:

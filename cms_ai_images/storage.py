@@ -11,6 +11,11 @@ from . import conf
 class DraftStorage(LazyObject):
     """Looks the alias up at first use, so that importing the models needs no configured storage."""
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What a model's field asks when it is defined, which must not look anything up yet."""
+        return Storage
+
     def _setup(self) -> None:
         self._wrapped = storages[conf.get("DRAFT_STORAGE")]
 

@@ -66,12 +66,12 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(site: Path, *arguments: str) -> str:
+def run(site: Path, *arguments: str, status: int = 0) -> str:
     environment = {"PYTHONPATH": f"{settings.BASE_DIR}", "DJANGO_SETTINGS_MODULE": "mysite.settings", **ENVIRONMENT}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=site, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout
 
 
@@ -148,3 +148,25 @@ def opened(address: Path, site: subprocess.Popen[bytes]) -> socket.socket:
             time.sleep(0.1)
         else:
             return connection
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "mend"),
+    [
+        ('CMS_AI_IMAGES = {"LIBRARY_FODLER": "Pictures"}', "LIBRARY_FODLER", "docs/settings.md"),
+        ('del STORAGES["ai_images_drafts"]', "ai_images_drafts", "private storage"),
+    ],
+)
+def test_the_doctor_names_a_mistake_in_the_settings(
+    site: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str, mend: str
+) -> None:
+    """Of which none may keep the app from being loaded, or nobody would be told."""
+    monkeypatch.setitem(ENVIRONMENT, "POSTGRES_HOST", "127.0.0.1")
+    monkeypatch.setitem(ENVIRONMENT, "POSTGRES_PORT", "9")
+    with (site / "mysite/settings.py").open("a") as file:
+        file.write(f"{line}\n")
+    database, mistake = json.loads(run(site, "manage.py", "ai_images_doctor", "--json", status=1))
+    assert (database["part"], database["level"]) == ("database", "error")
+    assert (mistake["part"], mistake["level"]) == ("settings", "error")
+    assert said in mistake["detail"]
+    assert mend in mistake["mend"]
