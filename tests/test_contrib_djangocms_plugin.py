@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from cms.api import add_plugin, create_page
 from cms.models import PageContent
 from cms.utils.plugins import copy_plugins_to_placeholder
@@ -18,6 +19,7 @@ from django.test import Client
 from easy_thumbnails.files import get_thumbnailer
 from filer.models import Image
 from PIL import Image as Pictures
+from storages.backends.s3 import S3Storage
 
 from cms_ai_images import services
 from cms_ai_images.contrib.djangocms_plugin import checks
@@ -28,6 +30,7 @@ from cms_ai_images.contrib.djangocms_plugin.validators import validate_link
 from cms_ai_images.types import PictureDetails
 
 from .factories import make_image, make_model, make_task
+from .seaweedfs import LIBRARY, s3_storage
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +100,16 @@ class TestRenditions:
         picture.file.storage.delete(picture.file.name)
         assert renditions(picture) == Renditions(src=picture.url, width=1440, height=960)
         assert renditions(None) is None
+
+    def test_a_storage_that_does_not_answer_is_none_either(
+        self, picture: Image, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        at_once = Config(retries={"max_attempts": 0})
+        away = S3Storage(**s3_storage("http://127.0.0.1:9", LIBRARY, client_config=at_once)["OPTIONS"])
+        monkeypatch.setitem(Image._meta.get_field("file").thumbnail_storages, "public", away)
+        found = renditions(Image.objects.get(pk=picture.pk))
+        assert found == Renditions(src=picture.url, width=1440, height=960)
+        assert "http://127.0.0.1:9" in caplog.text
 
 
 class TestPage:

@@ -6,9 +6,8 @@ import dataclasses
 import logging
 from typing import Any
 
-from django.db import models
+from django.db import DatabaseError, models
 from django.utils.translation import gettext_lazy as _
-from easy_thumbnails.exceptions import EasyThumbnailsError
 from easy_thumbnails.files import get_thumbnailer
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,9 @@ def renditions(picture: Any, shape: str = "") -> Renditions | None:
     sizes.append(_scaled(full, min(full[0], WIDTHS[-1])))
     try:
         addresses = [_address(picture, size, wanted) for wanted in sizes]
-    except (EasyThumbnailsError, OSError) as error:
+    except DatabaseError:
+        raise  # the rest of the page needs it as well
+    except Exception as error:  # noqa: BLE001 - each storage backend has errors of its own (botocore's, Azure's)
         logger.warning("No renditions of the library file %s: %s", picture.pk, error)
         return Renditions(src=picture.url, width=size[0], height=size[1])
     entries = [f"{address} {width}w" for address, (width, _height) in zip(addresses, sizes, strict=True)]
