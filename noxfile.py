@@ -65,17 +65,20 @@ def services(session: nox.Session, with_cms: bool) -> None:
         return
     install(session, "5.2", "-e", ".[test-web]")
     pytest(session, "-m", "not browser and not local_files", **environment)
-    if has_chromium():
+    if has_chromium(session):
         pytest(session, "tests/browser/test_article.py", **environment)
 
 
 def cms_tests(session: nox.Session, django: str, **environment: str) -> None:
     """The plugin, and where there is a browser its walks."""
     install(session, django, "-e", ".[cms,test-web]", "djangocms-versioning>=2.4")
-    walks = ["tests/browser/test_cms.py"] if has_chromium() else []
+    walks = ["tests/browser/test_cms.py"] if has_chromium(session) else []
     pytest(session, "tests/test_contrib_djangocms_plugin.py", *walks, TEST_CMS="1", **environment)
 
 
-def has_chromium() -> bool:
-    """Whether there is a browser to walk with; `.ci/chromium` installs one."""
-    return any(map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")))
+def has_chromium(session: nox.Session) -> bool:
+    """Whether there is a browser to walk with; `.ci/chromium` installs one. Where there is none, the session says so."""
+    found = any(map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")))
+    if not found:
+        session.warn("There is no Chromium: the walks in a browser are left out.")
+    return found
