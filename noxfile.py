@@ -77,7 +77,7 @@ def cms_tests(session: nox.Session, django: str, **environment: str) -> None:
 
 
 def has_chromium(session: nox.Session) -> bool:
-    """Whether there is a browser to walk with; `.ci/chromium` installs one. Where there is none, the session says so."""
+    """Whether there is a browser to walk with; `.ci/chromium` installs one. The session says where there is none."""
     found = any(map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")))
     if not found:
         session.warn("There is no Chromium: the walks in a browser are left out.")
