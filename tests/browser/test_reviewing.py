@@ -195,6 +195,11 @@ def open_with(page: Page, **capabilities: bool) -> Dialog:
     return dialog
 
 
+def resolved(page: Page) -> dict[str, Any]:
+    """What the dialog resolved with, which an editor learns a moment after it is hidden."""
+    return page.wait_for_function("window.accepted").json_value()
+
+
 def test_alignment_and_figure_are_offered_where_the_editor_can(page: Page) -> None:
     dialog = open_with(page, figure=True, align=True).generate(count=1).wait_for_pictures().use()
     alignment = dialog.root.get_by_role("group", name="Alignment")
@@ -208,7 +213,7 @@ def test_alignment_and_figure_are_offered_where_the_editor_can(page: Page) -> No
     field(dialog, "Credit line").fill("Ada")
     dialog.action("Insert").click()
     expect(dialog.root).to_be_hidden()
-    accepted = page.evaluate("window.accepted")
+    accepted = resolved(page)
     words = {name: accepted[name] for name in ("alt", "caption", "credit", "as_figure", "alignment")}
     assert words == {"alt": PROMPT, "caption": "Dawn", "credit": "Ada", "as_figure": True, "alignment": "right"}
 
@@ -220,7 +225,7 @@ def test_where_the_editor_can_neither_they_are_not_offered(page: Page) -> None:
     field(dialog, "Caption").fill("Dawn")
     dialog.action("Insert").click()
     expect(dialog.root).to_be_hidden()
-    accepted = page.evaluate("window.accepted")
+    accepted = resolved(page)
     assert (accepted["as_figure"], accepted["alignment"]) == (False, "")
 
 
@@ -231,7 +236,7 @@ def test_a_caption_can_be_kept_out_of_the_text(page: Page) -> None:
     field(dialog, "Caption").fill("Dawn at sea")
     dialog.action("Insert").click()
     expect(dialog.root).to_be_hidden()
-    assert page.evaluate("window.accepted.as_figure") is False
+    assert resolved(page)["as_figure"] is False
 
 
 def test_escape_closes_the_topmost_thing_only(page: Page) -> None:
