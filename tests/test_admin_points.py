@@ -27,25 +27,18 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def site(admin: User, settings) -> Client:
-    """The administrator's browser, on a site that counts points."""
-    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
-    return logged_in(admin)
-
-
-@pytest.fixture
 def account(author: User) -> CreditAccount:
     return CreditAccount.objects.create(user=author, balance=100)
 
 
-def enter(site: Client, account: CreditAccount, kind: str, amount: Any) -> HttpResponse:
+def enter(admin_browser: Client, account: CreditAccount, kind: str, amount: Any) -> HttpResponse:
     data = {"account": account.pk, "kind": kind, "amount": amount, "note": "July"}
-    return site.post(url(CreditEntry, "add"), data)
+    return admin_browser.post(url(CreditEntry, "add"), data)
 
 
-def test_grant_and_correction_move_the_balance(site: Client, admin: User, account: CreditAccount) -> None:
-    assert enter(site, account, "grant", 50).status_code == 302
-    assert enter(site, account, "correction", -150).status_code == 302
+def test_grant_and_correction_move_the_balance(admin_browser: Client, admin: User, account: CreditAccount) -> None:
+    assert enter(admin_browser, account, "grant", 50).status_code == 302
+    assert enter(admin_browser, account, "correction", -150).status_code == 302
     account.refresh_from_db()
     assert account.balance == 0
     entries = CreditEntry.objects.order_by("pk")
@@ -68,35 +61,37 @@ def test_grant_and_correction_move_the_balance(site: Client, admin: User, accoun
     ],
 )
 def test_entry_that_cannot_be_is_explained_at_its_field(
-    site: Client, account: CreditAccount, kind: str, amount: Any, field: str
+    admin_browser: Client, account: CreditAccount, kind: str, amount: Any, field: str
 ) -> None:
-    assert list(errors_of(enter(site, account, kind, amount))) == [field]
+    assert list(errors_of(enter(admin_browser, account, kind, amount))) == [field]
     account.refresh_from_db()
     assert account.balance == 100
     assert not CreditEntry.objects.exists()
 
 
-def test_account_is_of_a_user_or_a_group(site: Client, author: User) -> None:
-    errors = errors_of(site.post(url(CreditAccount, "add"), {"user": "", "group": ""}))
+def test_account_is_of_a_user_or_a_group(admin_browser: Client, author: User) -> None:
+    errors = errors_of(admin_browser.post(url(CreditAccount, "add"), {"user": "", "group": ""}))
     message = ["Choose either a user or a group."]
     assert errors == {"user": message, "group": message}
-    assert site.post(url(CreditAccount, "add"), {"user": author.pk, "group": ""}).status_code == 302
+    assert admin_browser.post(url(CreditAccount, "add"), {"user": author.pk, "group": ""}).status_code == 302
     assert CreditAccount.objects.get().balance == 0
 
 
-def test_entry_needs_a_reason(site: Client, account: CreditAccount) -> None:
-    response = site.post(url(CreditEntry, "add"), {"account": account.pk, "kind": "grant", "amount": 5, "note": " "})
+def test_entry_needs_a_reason(admin_browser: Client, account: CreditAccount) -> None:
+    response = admin_browser.post(
+        url(CreditEntry, "add"), {"account": account.pk, "kind": "grant", "amount": 5, "note": " "}
+    )
     assert list(errors_of(response)) == ["note"]
     assert not CreditEntry.objects.exists()
 
 
-def test_account_stays_whose_it_is(site: Client, account: CreditAccount, designer: User) -> None:
+def test_account_stays_whose_it_is(admin_browser: Client, account: CreditAccount, designer: User) -> None:
     address = url(CreditAccount, "change", account.pk)
-    assert site.post(address, {"user": designer.pk, "balance": 900, "allowance": 50}).status_code == 302
+    assert admin_browser.post(address, {"user": designer.pk, "balance": 900, "allowance": 50}).status_code == 302
     owner = account.user
     account.refresh_from_db()
     assert (account.user, account.balance, account.allowance) == (owner, 100, 50)
-    assert site.post(url(CreditAccount, "delete", account.pk), {"post": "yes"}).status_code == 403
+    assert admin_browser.post(url(CreditAccount, "delete", account.pk), {"post": "yes"}).status_code == 403
 
 
 POINTS = [(CreditAccount, "changelist"), (CreditAccount, "add"), (CreditEntry, "changelist"), (CreditEntry, "add")]
@@ -121,18 +116,18 @@ def test_one_permission_opens_the_pages_of_points_and_limits(settings, model: ty
     assert logged_in(may_not).get(url(model, page)).status_code == 403
 
 
-def test_limits_of_a_group_are_told_in_the_audit_trail(site: Client, admin: User) -> None:
+def test_limits_of_a_group_are_told_in_the_audit_trail(admin_browser: Client, admin: User) -> None:
     group = Group.objects.create(name="Sports")
     data = {"group": group.pk, "active_tasks": 3, "task_seconds": 0, "reason": "The cup"}
-    assert list(errors_of(site.post(url(GroupLimits, "add"), data))) == ["task_seconds"]
-    assert site.post(url(GroupLimits, "add"), {**data, "task_seconds": ""}).status_code == 302
+    assert list(errors_of(admin_browser.post(url(GroupLimits, "add"), data))) == ["task_seconds"]
+    assert admin_browser.post(url(GroupLimits, "add"), {**data, "task_seconds": ""}).status_code == 302
     entry = AuditEntry.objects.get(action=AuditEntry.Action.LIMITS_CHANGED)
     assert (entry.actor, entry.reason, entry.details["changes"]["active_tasks"]) == (admin, "The cup", [None, 3])
 
 
-def test_entry_page_says_what_it_was_for(site: Client, account: CreditAccount) -> None:
+def test_entry_page_says_what_it_was_for(admin_browser: Client, account: CreditAccount) -> None:
     task = make_task(account.user)
     entry = CreditEntry.objects.create(account=account, kind="reserve", amount=-30, task_uuid=task.uuid, note="")
-    page = site.get(url(CreditEntry, "change", entry.pk)).content.decode()
+    page = admin_browser.get(url(CreditEntry, "change", entry.pk)).content.decode()
     assert str(task.uuid) in page
     assert "Reserved" in page

@@ -23,13 +23,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def site(admin: User, settings) -> Client:
-    """The administrator's browser, on a site that counts points."""
-    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
-    return logged_in(admin)
-
-
-@pytest.fixture
 def studio(designer: User) -> Client:
     """The designer's browser."""
     return logged_in(designer)
@@ -153,11 +146,11 @@ def test_queries_of_a_preset_do_not_grow_with_its_versions(studio: Client) -> No
     assert queries() == few
 
 
-def test_a_style_that_its_model_cannot_do_is_refused(site: Client) -> None:
+def test_a_style_that_its_model_cannot_do_is_refused(admin_browser: Client) -> None:
     make_model(parameter_limits={"steps": [1, 50]})
     form = {"name": "Slow", "slug": "slow", "position": 0, "parameters": '{"steps": 99}', "locked": "[]"}
     form |= {"versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0}
-    page = site.post(url(StylePreset, "add"), form)
+    page = admin_browser.post(url(StylePreset, "add"), form)
     assert page.status_code == 200
     assert "The number of steps must be between 1 and 50." in page.content.decode()
     assert not StylePreset.objects.exists()

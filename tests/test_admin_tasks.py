@@ -21,13 +21,6 @@ from .factories import make_image, make_model, make_preset, make_task, make_work
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def site(admin: User, settings) -> Client:
-    """The administrator's browser, on a site that counts points."""
-    settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "CREDITS": True}
-    return logged_in(admin)
-
-
 # -- Lists -------------------------------------------------------------------------------------------------------------
 
 
@@ -84,10 +77,10 @@ def test_a_list_shows_library_files_and_the_readers_own_drafts(author: User, oth
     assert f'src="{library_file.file.get_thumbnail({"size": (480, 480)}).url}"' in html
 
 
-def test_prompt_is_found_and_shown_as_text(site: Client, author: User) -> None:
+def test_prompt_is_found_and_shown_as_text(admin_browser: Client, author: User) -> None:
     make_task(author, prompt="<script>alert(1)</script> pear")
     make_task(author)
-    page = site.get(url(GenerationTask, "changelist"), {"q": "pear"})
+    page = admin_browser.get(url(GenerationTask, "changelist"), {"q": "pear"})
     assert page.context["cl"].result_count == 1
     assert "&lt;script&gt;alert(1)" in page.content.decode()
     assert "<script>alert(1)" not in page.content.decode()
@@ -96,20 +89,20 @@ def test_prompt_is_found_and_shown_as_text(site: Client, author: User) -> None:
 # -- Tasks and pictures ------------------------------------------------------------------------------------------------
 
 
-def test_dead_worker_can_be_removed_and_a_living_one_cannot(site: Client) -> None:
+def test_dead_worker_can_be_removed_and_a_living_one_cannot(admin_browser: Client) -> None:
     living, dead = make_worker(), make_worker()
     Worker.objects.filter(pk=dead.pk).update(stopped_at=dead.started_at)
     task = make_task(status=Status.QUEUED, worker=dead)
-    assert site.post(url(Worker, "delete", living.pk), {"post": "yes"}).status_code == 403
-    assert site.post(url(Worker, "delete", dead.pk), {"post": "yes"}).status_code == 302
+    assert admin_browser.post(url(Worker, "delete", living.pk), {"post": "yes"}).status_code == 403
+    assert admin_browser.post(url(Worker, "delete", dead.pk), {"post": "yes"}).status_code == 302
     assert list(Worker.objects.all()) == [living]
     task.refresh_from_db()
     assert task.worker is None
 
 
-def test_waiting_tasks_are_cancelled_and_finished_ones_explained(site: Client, author: User) -> None:
+def test_waiting_tasks_are_cancelled_and_finished_ones_explained(admin_browser: Client, author: User) -> None:
     waiting, over = make_task(author), make_task(author, status=Status.SUCCEEDED)
-    page = act(site, "cancel_tasks", waiting, over).content.decode()
+    page = act(admin_browser, "cancel_tasks", waiting, over).content.decode()
     waiting.refresh_from_db()
     over.refresh_from_db()
     assert (waiting.status, over.status) == (Status.CANCELLED, Status.SUCCEEDED)
@@ -117,22 +110,22 @@ def test_waiting_tasks_are_cancelled_and_finished_ones_explained(site: Client, a
     assert f"Task {over.uuid}: This is no longer possible: the task is Succeeded." in page
 
 
-def test_running_task_is_asked_to_stop(site: Client, author: User) -> None:
+def test_running_task_is_asked_to_stop(admin_browser: Client, author: User) -> None:
     task = make_task(author, status=Status.RUNNING)
-    act(site, "cancel_tasks", task)
+    act(admin_browser, "cancel_tasks", task)
     task.refresh_from_db()
     assert task.status == Status.RUNNING
     assert task.cancel_requested_at is not None
 
 
-def test_failed_tasks_are_retried_where_a_worker_lives(site: Client, author: User) -> None:
+def test_failed_tasks_are_retried_where_a_worker_lives(admin_browser: Client, author: User) -> None:
     task = make_task(author, status=Status.FAILED, failures=3, error_code="worker_lost")
-    assert "No worker is running" in act(site, "retry_tasks", task).content.decode()
+    assert "No worker is running" in act(admin_browser, "retry_tasks", task).content.decode()
     task.refresh_from_db()
     assert task.status == Status.FAILED
 
     make_worker()
-    assert "1 task was changed." in act(site, "retry_tasks", task).content.decode()
+    assert "1 task was changed." in act(admin_browser, "retry_tasks", task).content.decode()
     task.refresh_from_db()
     assert (task.status, task.failures, task.error_code, task.charge_round) == (Status.QUEUED, 0, "", 2)
 
@@ -155,14 +148,14 @@ def test_operator_changes_everybody_s_tasks(author: User) -> None:
     assert task.status == Status.CANCELLED
 
 
-def test_draft_of_somebody_is_not_linked(site: Client, author: User) -> None:
+def test_draft_of_somebody_is_not_linked(admin_browser: Client, author: User) -> None:
     image = make_image(author)
     for address in (
         url(type(image), "change", image.pk),
         url(type(image), "changelist"),
         url(GenerationTask, "change", image.task_id),
     ):
-        page = site.get(address).content.decode()
+        page = admin_browser.get(address).content.decode()
         assert f'href="{image.file.url}"' not in page
         assert f'src="{image.file.url}"' not in page
 
@@ -170,20 +163,22 @@ def test_draft_of_somebody_is_not_linked(site: Client, author: User) -> None:
 # -- The media library -------------------------------------------------------------------------------------------------
 
 
-def test_library_file_and_task_lead_to_each_other(site: Client, author: User) -> None:
+def test_library_file_and_task_lead_to_each_other(admin_browser: Client, author: User) -> None:
     image = make_image(author)
     accepted = intake.accept(image, PictureDetails(name="Apple"))
     file_page = reverse("admin:filer_image_change", args=[accepted.pk])
     task_page = url(GenerationTask, "change", image.task_id)
 
-    assert f'<a href="{task_page}">{image.task}</a>' in site.get(file_page).content.decode()
-    assert f'<a href="{file_page}">Apple</a>' in site.get(task_page).content.decode()
-    assert f'<a href="{file_page}">Apple</a>' in site.get(url(type(image), "change", image.pk)).content.decode()
+    assert f'<a href="{task_page}">{image.task}</a>' in admin_browser.get(file_page).content.decode()
+    assert f'<a href="{file_page}">Apple</a>' in admin_browser.get(task_page).content.decode()
+    assert (
+        f'<a href="{file_page}">Apple</a>' in admin_browser.get(url(type(image), "change", image.pk)).content.decode()
+    )
 
 
-def test_library_file_from_elsewhere_has_a_dash(site: Client, author: User) -> None:
+def test_library_file_from_elsewhere_has_a_dash(admin_browser: Client, author: User) -> None:
     accepted = intake.accept(make_image(author), PictureDetails())
     GenerationTask.objects.all().delete()
-    page = site.get(reverse("admin:filer_image_change", args=[accepted.pk]))
+    page = admin_browser.get(reverse("admin:filer_image_change", args=[accepted.pk]))
     assert page.status_code == 200
     assert '<div class="readonly">–</div>' in page.content.decode()

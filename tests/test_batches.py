@@ -26,7 +26,6 @@ from cms_ai_images.types import (
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.claiming import WINDOW, claim
 from cms_ai_images.worker.rq_worker import serve
-from cms_ai_images.worker.runtime import Runtime
 
 from .asking import ask
 from .factories import make_model, make_task, make_worker
@@ -38,14 +37,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def model():
     make_worker()
     return make_model(options={"max_batch": 4})
-
-
-@pytest.fixture
-def runtime():
-    runtime = Runtime("images")
-    runtime.start()
-    yield runtime
-    runtime.stop()
 
 
 class ChoosyBackend(DummyBackend):

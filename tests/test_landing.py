@@ -32,14 +32,6 @@ def model():
     return make_model(options={"max_batch": 4})
 
 
-@pytest.fixture
-def runtime():
-    runtime = Runtime("images")
-    runtime.start()
-    yield runtime
-    runtime.stop()
-
-
 def block_folder_of(task: GenerationTask) -> Path:
     """Put a file where the task's draft folder should be, so that every write fails."""
     obstacle = Path(draft_storage().path(str(task.uuid)))

@@ -26,7 +26,6 @@ from cms_ai_images.worker.batch import BatchOver, Steps, join
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.hold import Hold
 from cms_ai_images.worker.rq_worker import serve
-from cms_ai_images.worker.runtime import Runtime
 
 from .factories import make_model, make_worker
 
@@ -37,14 +36,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def model():
     make_worker()
     return make_model()
-
-
-@pytest.fixture
-def runtime():
-    runtime = Runtime("images")
-    runtime.start()
-    yield runtime
-    runtime.stop()
 
 
 def ask(user, **fields) -> GenerationTask:
