@@ -67,6 +67,41 @@ def test_authors_retry_their_own_tasks_in_the_list(author: User, other_author: U
     assert statuses == {mine.pk: Status.QUEUED, theirs.pk: Status.FAILED}
 
 
+@pytest.mark.parametrize(
+    ("status", "button", "then"),
+    [(Status.FAILED, "_retry", Status.QUEUED), (Status.QUEUED, "_cancel", Status.CANCELLED)],
+)
+def test_a_task_is_retried_or_cancelled_on_its_own_page(author: User, status: str, button: str, then: str) -> None:
+    make_worker()
+    task = make_task(author, status=status)
+    page, client = url(GenerationTask, "change", task.pk), logged_in(author)
+    assert f'name="{button}"' in client.get(page).content.decode()
+    answer = client.post(page, {button: "1"}, follow=True)
+    assert answer.redirect_chain == [(page, 302)]
+    assert "1 task was changed." in answer.content.decode()
+    assert GenerationTask.objects.get().status == then
+
+
+def test_a_tasks_page_offers_nothing_to_who_may_only_look(author: User, other_author: User) -> None:
+    theirs, done = make_task(other_author, status=Status.FAILED), make_task(author, status=Status.SUCCEEDED)
+    author.user_permissions.add(Permission.objects.get(codename="view_all_tasks"))
+    client = logged_in(author)
+    for task in (theirs, done):
+        page = url(GenerationTask, "change", task.pk)
+        html = client.get(page).content.decode()
+        assert 'name="_retry"' not in html
+        assert 'name="_cancel"' not in html
+        assert client.post(page, {"_retry": "1"}).status_code == 403
+    assert set(GenerationTask.objects.values_list("status", flat=True)) == {Status.FAILED, Status.SUCCEEDED}
+
+
+def test_a_tasks_page_takes_no_button_from_elsewhere(author: User) -> None:
+    task = make_task(author, status=Status.FAILED)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(author)
+    assert client.post(url(GenerationTask, "change", task.pk), {"_retry": "1"}).status_code == 403
+
+
 def test_a_list_shows_library_files_and_the_readers_own_drafts(author: User, other_author: User) -> None:
     mine, theirs, accepted = make_image(author), make_image(other_author), make_image(other_author)
     library_file = intake.accept(accepted, PictureDetails())

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from django.views.decorators.csrf import csrf_protect
 
 from cms_ai_images import conf, services
 from cms_ai_images.admin.filters import ModelFilter, StyleFilter
@@ -20,6 +23,10 @@ from cms_ai_images.admin.readonly import USERNAME, ReadOnlyAdmin
 from cms_ai_images.exceptions import AIImagesError
 from cms_ai_images.library.thumbnails import thumbnail_url
 from cms_ai_images.models import GeneratedImage, GenerationTask
+from cms_ai_images.types import Status
+
+Action = Callable[[Any, GenerationTask], Any]
+"""A service that does something with a task for a user."""
 
 THUMBNAILS = 4
 """Most pictures of a task that its row shows."""
@@ -79,6 +86,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         "preset_label",
         "operation",
         "attempt",
+        "error_code",
     ]
     list_filter = ["status", "created_at", ModelFilter, StyleFilter, "operation"]
     list_select_related = ["user"]
@@ -150,6 +158,31 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         prompt, *others = self.list_display
         return [prompt, pictures, *others]
 
+    @method_decorator(csrf_protect)
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """With a button for what can be done with the task."""
+        task = self.get_object(request, unquote(object_id or ""))
+        if task is None:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        actions = self._actions_for(request, task)
+        for name, action in actions.items():
+            if request.method == "POST" and name in request.POST:
+                self._each(request, self.get_queryset(request).filter(uuid=task.uuid), action)
+                return HttpResponseRedirect(request.get_full_path())
+        buttons = {"can_cancel": "_cancel" in actions, "can_retry": "_retry" in actions}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **buttons})
+
+    def _actions_for(self, request: HttpRequest, task: GenerationTask) -> dict[str, Action]:
+        try:
+            services.check_manager(request.user, task)
+        except AIImagesError:
+            return {}
+        if not task.is_final:
+            return {"_cancel": services.cancel}
+        return {} if task.status == Status.SUCCEEDED else {"_retry": services.retry}
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Authors may stop and repeat their own tasks, operators anybody's; who may only look is offered no action."""
         may = request.user.has_perm
@@ -165,9 +198,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         """Each through the service; only failed and cancelled ones can be retried."""
         self._each(request, queryset, services.retry)
 
-    def _each(
-        self, request: HttpRequest, queryset: QuerySet[GenerationTask], action: Callable[[Any, GenerationTask], Any]
-    ) -> None:
+    def _each(self, request: HttpRequest, queryset: QuerySet[GenerationTask], action: Action) -> None:
         done = 0
         for task in queryset.select_related("model"):
             try:
