@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from uuid import UUID
 
 from redis.asyncio import Redis as AsyncRedis
@@ -54,12 +54,20 @@ def channel(uuid: UUID) -> str:
     return f"ai-images:events:{uuid}"
 
 
+def cancel_channel(pool: str) -> str:
+    """The pub/sub channel on which a pool's workers hear at once what is to be cancelled."""
+    return f"ai-images:cancel-in:{pool}"
+
+
 Step = tuple[UUID, Progress, list[bytes]]
 """A task, how far it is, and a small JPEG of each of its pictures where they are due."""
 
 
 def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
-    """Say how far the tasks of a batch are, in one round trip. Returns those whose cancellation was asked for."""
+    """Say how far the tasks of a batch are, in one round trip.
+
+    Returns those whose present attempt, not one before it, somebody asked to cancel.
+    """
     try:
         with patient_redis(pool) as client, client.pipeline(transaction=False) as pipe:
             for uuid, progress, previews in steps:
@@ -70,24 +78,8 @@ def publish_steps(pool: str, steps: list[Step]) -> set[UUID]:
     except RedisError as error:
         _complain(error, "Progress of %d tasks could not be published", len(steps))
         return set()
-    return _meant({uuid: progress.attempt for uuid, progress, _previews in steps}, asked)
-
-
-def cancellations(pool: str, attempts: Mapping[UUID, int]) -> set[UUID]:
-    """The same of these attempts, where there is nothing to say: a third of the time."""
-    try:
-        with patient_redis(pool) as client:
-            asked = client.mget([_cancel_key(uuid) for uuid in attempts])
-    except RedisError as error:
-        _complain(error, "Whether %d tasks are cancelled could not be read", len(attempts))
-        return set()
-    return _meant(attempts, asked)
-
-
-def _meant(attempts: Mapping[UUID, int], asked: Sequence[bytes | str | None]) -> set[UUID]:
-    """Those whose present attempt somebody asked to cancel, not one before it."""
-    pairs = zip(attempts.items(), asked, strict=True)
-    return {uuid for (uuid, attempt), value in pairs if value is not None and int(value) == attempt}
+    wishes = zip(steps, asked, strict=True)
+    return {uuid for (uuid, progress, _), attempt in wishes if attempt is not None and int(attempt) == progress.attempt}
 
 
 def _publish(pipe: Pipeline, uuid: UUID, progress: Progress, previews: list[bytes]) -> None:
@@ -187,10 +179,16 @@ def announce(pool: str, uuid: UUID) -> None:
 
 
 def request_cancel(pool: str, uuid: UUID, attempt: int) -> None:
-    """Let the worker know within one step; the row says the same to its slower check. A retry is another attempt."""
+    """Let the worker know within one step. A retry is another attempt.
+
+    Told at once to workers that listen, and kept for one that does not at this moment; the row says the same to its
+    slower check.
+    """
     try:
-        with patient_redis(pool) as client:
-            client.set(_cancel_key(uuid), attempt, ex=conf.get("PROGRESS_TTL_SECONDS"))
+        with patient_redis(pool) as client, client.pipeline(transaction=False) as pipe:
+            pipe.set(_cancel_key(uuid), attempt, ex=conf.get("PROGRESS_TTL_SECONDS"))
+            pipe.publish(cancel_channel(pool), f"{uuid} {attempt}")
+            pipe.execute()
     except RedisError as error:
         _complain(error, "The cancellation of task %s reaches its worker late", uuid)
 

@@ -6,7 +6,9 @@ import io
 import threading
 import time
 from datetime import timedelta
+from uuid import uuid4
 
+import django_rq
 import pytest
 from django.db import connection
 from django.urls import reverse
@@ -25,7 +27,7 @@ from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.batch import BatchOver, Steps, join
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.hold import Hold
-from cms_ai_images.worker.rq_worker import serve
+from cms_ai_images.worker.rq_worker import ImageWorker, serve
 
 from .factories import make_model, make_worker
 
@@ -275,13 +277,26 @@ class TestQuickSteps:
 
         assert [after(step) for step in range(1, 5)] == told
 
-    def test_a_wish_is_seen_at_the_next_one(self, author, steps, monkeypatch):
+    def test_a_wish_is_heard_without_telling_anything(self, author, steps, runtime, monkeypatch):
         monkeypatch.setattr("cms_ai_images.worker.batch.NOTICE_SECONDS", 3600)
+        rq_queue = django_rq.get_queue(connections.queue_name("images"))
+        worker = ImageWorker([rq_queue], connection=rq_queue.connection, runtime=runtime)
+        worker.subscribe()
+        steps(1, 2000)
+        services.cancel(author, steps.members[0].task)
+        with pytest.raises(BatchOver):
+            for step in range(2, 2000):
+                steps(step, 2000)
+                time.sleep(0.005)
+        worker.unsubscribe()
+        assert steps.members[0].ended == "cancelled"
+
+    def test_a_wish_that_nobody_heard_is_read_when_something_is_told(self, author, steps, monkeypatch):
+        monkeypatch.setattr("cms_ai_images.worker.batch.NOTICE_SECONDS", 0)
         steps(1, 20)
         services.cancel(author, steps.members[0].task)
         with pytest.raises(BatchOver):
             steps(2, 20)
-        assert steps.members[0].ended == "cancelled"
 
 
 class TestStopping:
@@ -352,7 +367,7 @@ class TestHold:
         return task.fence
 
     def test_a_beat_extends_the_lease(self, fence):
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
+        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
         hold.beat()
         hold.check()
         lease = GenerationTask.objects.get().lease_expires_at
@@ -360,14 +375,14 @@ class TestHold:
 
     def test_a_beat_after_the_deadline_extends_nothing(self, fence):
         before = GenerationTask.objects.get().lease_expires_at
-        hold = Hold(fence, timezone.now() - timedelta(seconds=1), 300)
+        hold = Hold(uuid4(), fence, timezone.now() - timedelta(seconds=1), 300)
         hold.beat()
         assert GenerationTask.objects.get().lease_expires_at == before
         with pytest.raises(DeadlineExceeded):
             hold.check()
 
     def test_a_beat_notices_that_the_task_was_taken_over(self, fence):
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
+        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
         GenerationTask.objects.update(attempt=9)
         hold.beat()
         with pytest.raises(LeaseLost):
@@ -375,7 +390,7 @@ class TestHold:
 
     def test_a_silent_database_ends_the_hold(self, fence, settings):
         settings.CMS_AI_IMAGES = {"LEASE_SECONDS": 0.05}
-        hold = Hold(fence, timezone.now() + timedelta(minutes=1), 300)
+        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
         time.sleep(0.1)
         with pytest.raises(LeaseLost):
             hold.check()

@@ -12,7 +12,7 @@ from cms_ai_images.backends.base import Backend
 from cms_ai_images.exceptions import DeviceLost, ModelNotAvailable, OutOfMemory
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.worker import inputs
-from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave
+from cms_ai_images.worker.batch import BatchOver, Member, Steps, give_time, join, leave, leave_time
 from cms_ai_images.worker.ending import FAILED, as_ai_images_error
 from cms_ai_images.worker.lander import Landing
 from cms_ai_images.worker.runtime import Runtime
@@ -132,10 +132,10 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     pictures = backend.generate([member.parameters for member in members], steps)
     steps.check()
     progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
-    # All are given time before the first one is handed over: that waits while the backlog is full.
+    # All have time before the first one is handed over: that waits while the backlog is full.
     seconds = _landing_seconds(len(members))
-    give_time(runtime.heartbeat, members, seconds)
-    give_time(runtime.heartbeat, behind, seconds + members[0].task.time_limit)
+    leave_time(runtime.heartbeat, members, seconds)
+    leave_time(runtime.heartbeat, behind, seconds + members[0].task.time_limit)
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:
             member.ended = DRAWN

@@ -26,7 +26,9 @@ from cms_ai_images.worker.previews import Previews
 logger = logging.getLogger(__name__)
 
 NOTICE_SECONDS = 0.1
-"""Nobody sees progress move more often, and a model with steps of 20 ms would feel what telling it costs."""
+"""Nobody sees progress move more often, and a model with steps of 20 ms would feel what telling it costs.
+
+Cancellations are heard at once all the same (`ImageWorker.subscribe`)."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -54,7 +56,7 @@ def join(heartbeat: Heartbeat, tasks: list[GenerationTask]) -> list[Member]:
             task=task,
             parameters=task.generation_parameters,
             fence=task.fence,
-            hold=Hold(task.fence, task.deadline_at, task.time_limit),
+            hold=Hold(task.uuid, task.fence, task.deadline_at, task.time_limit),
         )
         heartbeat.keep(member.hold)
         members.append(member)
@@ -92,6 +94,11 @@ def give_time(heartbeat: Heartbeat, members: Iterable[Member], seconds: float) -
             leave(heartbeat, member, error)
 
 
+def leave_time(heartbeat: Heartbeat, members: Iterable[Member], seconds: float) -> None:
+    """The same where less is left of the stage before; mostly there is more, and nothing to write."""
+    give_time(heartbeat, [member for member in members if member.hold.seconds_left < seconds], seconds)
+
+
 class Steps:
     """The step callback of one call of a backend, for the members drawn in it."""
 
@@ -107,12 +114,9 @@ class Steps:
         if pictures or step == total or now >= self._next_notice:
             self._next_notice = now + NOTICE_SECONDS
             unwanted = self._publish(step, total, pictures or [[] for _ in self.members])
-        else:
-            attempts = {member.task.uuid: member.fence.attempt for member in self.members if not member.ended}
-            unwanted = progress.cancellations(self.members[0].task.pool, attempts)
-        for member in self.members:
-            if member.task.uuid in unwanted:
-                member.hold.cancel()
+            for member in self.members:
+                if member.task.uuid in unwanted:
+                    member.hold.cancel()
         self.check()
 
     def _publish(self, step: int, total: int, pictures: list[list[bytes]]) -> set[UUID]:

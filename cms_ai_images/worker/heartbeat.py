@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from uuid import UUID
 
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
@@ -68,6 +69,12 @@ class Heartbeat(threading.Thread):
         """Stop extending it: its task has ended, or is no longer ours."""
         with self._lock:
             self._holds.discard(hold)
+
+    def cancel(self, uuid: UUID, attempt: int) -> None:
+        """Whose pictures this attempt would make no longer wants them. Nothing, where somebody else makes it."""
+        for hold in self.held():
+            if (hold.uuid, hold.fence.attempt) == (uuid, attempt):
+                hold.cancel()
 
     def hand_back(self) -> None:
         """Let everything that is still being drawn go back to the queue, within a step."""

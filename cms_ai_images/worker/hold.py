@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -23,7 +24,8 @@ class Hold:
     `seconds` are what its task may take to be drawn.
     """
 
-    def __init__(self, fence: Fence, deadline: datetime, seconds: float) -> None:
+    def __init__(self, uuid: UUID, fence: Fence, deadline: datetime, seconds: float) -> None:
+        self.uuid = uuid
         self.fence = fence
         self.time_limit = seconds
         self.set_deadline(deadline, seconds)

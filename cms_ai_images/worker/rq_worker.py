@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from itertools import count
 from types import FrameType
 from typing import Any
+from uuid import UUID
 
 import django_rq
 from django.db import connection, connections
@@ -24,7 +26,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.worker.base import WorkerStatus
 
-from cms_ai_images import conf, reconciler, services
+from cms_ai_images import conf, progress, reconciler, services
 from cms_ai_images.connections import queue_name
 from cms_ai_images.models import GenerationTask
 from cms_ai_images.types import Priority, Status
@@ -39,6 +41,14 @@ RETURN_SECONDS = 2.0
 """Pause before going back to a Redis that was away."""
 JOB_TTL = 30
 """Seconds after which RQ takes a job for abandoned whose worker says nothing. A thread speaks for it."""
+HEARTBEAT_PAUSE = 1.0
+"""Seconds for which one sign of life in RQ is enough."""
+SWITCH_SECONDS = 0.0002
+"""How long a thread may keep Python's lock while another wants it.
+
+By default it is 5 ms, for which the drawing would wait again and again after each of its short calls into the device's
+library, while the thread beside it stores the pictures before.
+"""
 MAINTENANCE_SECONDS = 60
 """How often RQ looks for such jobs."""
 
@@ -51,6 +61,7 @@ class ImageWorker(SimpleWorker):
     def __init__(self, queues: list[Queue], *, runtime: Runtime, **kwargs: Any) -> None:
         super().__init__(queues, maintenance_interval=MAINTENANCE_SECONDS, worker_ttl=60, **kwargs)
         self.runtime = runtime
+        self._next_heartbeat = 0.0
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """As `SimpleWorker` does, but with signs of life in RQ during the job."""
@@ -70,11 +81,16 @@ class ImageWorker(SimpleWorker):
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """As RQ does; before each job it also looks whether an emptied Redis has forgotten this worker.
 
-        In one round trip where RQ makes three, several times for each job: the GPU waits for each.
+        RQ asks for it five times around each job, with three round trips; the GPU would wait for all of them.
         """
         if pipeline is not None:
             super().heartbeat(timeout, pipeline)
+            self._next_heartbeat = 0.0  # this one may be good for the job only
             return
+        now = time.monotonic()
+        if now < self._next_heartbeat:
+            return
+        self._next_heartbeat = now + HEARTBEAT_PAUSE
         with self.connection.pipeline(transaction=False) as together:
             super().heartbeat(timeout, together)
             together.sismember(self.redis_workers_keys, self.key)
@@ -88,6 +104,12 @@ class ImageWorker(SimpleWorker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Short: a killed worker's job must not hold its author's place for minutes."""
         return JOB_TTL
+
+    def subscribe(self) -> None:
+        """As RQ does, and to what authors cancel: no step of a drawing has to ask for it."""
+        super().subscribe()
+        assert self.pubsub is not None  # noqa: S101 - RQ has just set it
+        self.pubsub.subscribe(**{progress.cancel_channel(self.runtime.worker.pool): self._hear_of_cancellation})
 
     def unsubscribe(self) -> None:
         """As RQ does, but the thread that listens is told to stop before it is woken: else it may listen on."""
@@ -121,6 +143,10 @@ class ImageWorker(SimpleWorker):
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """A second signal ends the grace, and nothing else: RQ would break the work off in the middle of a line."""
 
+    def _hear_of_cancellation(self, message: dict[str, Any]) -> None:
+        uuid, _, attempt = message["data"].decode().partition(" ")
+        self.runtime.heartbeat.cancel(UUID(uuid), int(attempt))
+
     def _say_that_it_goes_on(self, job: Job, execution: Execution, over: threading.Event) -> None:
         while not over.wait(conf.get("HEARTBEAT_SECONDS")):
             try:
@@ -139,6 +165,7 @@ def serve(pool: str, *, burst: bool = False, preload: Sequence[str] = ()) -> boo
     whether the process must be started anew, because its device is lost.
     """
     _keep_connections()
+    sys.setswitchinterval(SWITCH_SECONDS)
     runtime = Runtime(pool)
     helpers: list[Reconciling | Courier] = [Reconciling()]
     if conf.get("WEBHOOKS_IN_WORKERS"):

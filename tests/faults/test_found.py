@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -89,7 +90,7 @@ def test_a_heartbeat_goes_on_whatever_happens_to_it(author, settings):
             broken.set()
             raise KeyError("an answer that nobody expected")
 
-    heartbeat.keep(Unlucky(Fence(task_id=0, worker_id=worker.pk, attempt=1), timezone.now(), 60))
+    heartbeat.keep(Unlucky(uuid4(), Fence(task_id=0, worker_id=worker.pk, attempt=1), timezone.now(), 60))
     heartbeat.start()
     try:
         assert broken.wait(10)

@@ -10,6 +10,7 @@ import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from cms_ai_images.types import GenerationParameters
@@ -77,6 +78,11 @@ class TextCache:
             self._encoded.popitem(last=False)
         return encoded
 
+    @cached_property
+    def _device(self) -> Any:
+        """Where the pipeline computes. It takes milliseconds to say so, and says always the same."""
+        return self.pipeline._execution_device
+
     def _encode(self, prompt: str, negative_prompt: str, guided: bool, length: int | None) -> Encoded:
         wishes = {
             "prompt": prompt,
@@ -84,7 +90,7 @@ class TextCache:
             "prompt_2": None,
             "prompt_3": None,
             "negative_prompt": negative_prompt or None,
-            "device": self.pipeline._execution_device,
+            "device": self._device,
             "num_images_per_prompt": 1,
             "do_classifier_free_guidance": guided,
             "max_sequence_length": length,
