@@ -236,7 +236,6 @@ def measure_queue(stack: ExitStack, options: argparse.Namespace) -> list[dict[st
     from benchmarks.site import open_site
 
     site = stack.enter_context(open_site(quick=options.tiny))
-    tuning = {"compile": "regional"} if options.queue_compile else {}
     figures: list[dict[str, Any]] = []
     for name in options.models:
         worker = site.start_worker("images", name, environment={"OMP_NUM_THREADS": ""}, **settings)
@@ -249,7 +248,7 @@ def measure_queue(stack: ExitStack, options: argparse.Namespace) -> list[dict[st
                 pool="images",
                 sizes=[[size, size]],
                 default_parameters={"steps": options.steps or model.steps, "guidance_scale": model.guidance_scale},
-                options=tuning | {"max_batch": options.queue_batch},
+                options=queue_options(options, size, model.guidance_scale),
             )
             site.wait(site.ask(row, options.queue_batch))  # loads, and compiles
             figures.append(
@@ -259,6 +258,18 @@ def measure_queue(stack: ExitStack, options: argparse.Namespace) -> list[dict[st
         site.end_worker(worker)
         site.clear()
     return figures
+
+
+def queue_options(options: argparse.Namespace, size: int, guidance_scale: float) -> dict[str, Any]:
+    """A model row's. A worker that compiles draws at load already, so that no task's time has the compiler's in it."""
+    batches = {"max_batch": options.queue_batch}
+    if not options.queue_compile:
+        return batches
+    return batches | {
+        "compile": "regional",
+        "warmup_sizes": [[size, size]],
+        "warmup_guidance_scale": guidance_scale,
+    }
 
 
 RANDOM_WEIGHTS = "benchmarks.gpu_models.RandomWeights"

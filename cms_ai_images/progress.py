@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis as AsyncRedis
@@ -45,8 +46,9 @@ def _cancel_key(uuid: UUID) -> str:
     return f"ai-images:cancel:{uuid}"
 
 
-def _pace_key(pool: str) -> str:
-    return f"ai-images:pace:{pool}"
+def _pace_keys(pool: str, model_id: int | None) -> list[str]:
+    """Of the pool, whatever is drawn there, and of a model in it."""
+    return [f"ai-images:pace:{pool}", f"ai-images:pace:{pool}:{model_id}"]
 
 
 def channel(uuid: UUID) -> str:
@@ -147,26 +149,35 @@ def read_many(pool: str, attempts: Mapping[UUID, int]) -> dict[UUID, Progress]:
     }
 
 
-def note_pace(pool: str, seconds: float) -> None:
-    """Remember how long a task took on a worker: a moving average that follows a change within some tasks."""
+def note_pace(pool: str, model_id: int | None, seconds: float) -> None:
+    """Remember how long a task took on a worker: moving averages that follow a change within some tasks."""
+    keys = _pace_keys(pool, model_id)
     try:
-        with patient_redis(pool) as client:
-            before = client.get(_pace_key(pool))
-            pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
-            client.set(_pace_key(pool), pace, ex=PACE_TTL)
+        with patient_redis(pool) as client, client.pipeline(transaction=False) as pipe:
+            for key, before in zip(keys, client.mget(keys), strict=True):
+                pace = seconds if before is None else float(before) + PACE_WEIGHT * (seconds - float(before))
+                pipe.set(key, pace, ex=PACE_TTL)
+            pipe.execute()
     except RedisError as error:
         _complain(error, "The pace of pool %s could not be noted", pool)
 
 
-def read_pace(pool: str) -> float | None:
-    """Seconds that a task of this pool takes of a worker's time; `None` where none was drawn lately."""
+class Pace(NamedTuple):
+    """Seconds that a task takes of a worker's time: any task of the pool, and one of a certain model."""
+
+    pool: float
+    model: float
+
+
+def read_pace(pool: str, model_id: int | None) -> Pace | None:
+    """What was measured lately; `None` where nothing was drawn. A model that was not is taken to be like the others."""
     try:
         with patient_redis(pool) as client:
-            pace = client.get(_pace_key(pool))
+            of_pool, of_model = client.mget(_pace_keys(pool, model_id))
     except RedisError as error:
         _complain(error, "The pace of pool %s could not be read", pool)
         return None
-    return None if pace is None else float(pace)
+    return None if of_pool is None else Pace(pool=float(of_pool), model=float(of_model or of_pool))
 
 
 def announce(pool: str, uuid: UUID) -> None:

@@ -17,6 +17,7 @@ from rq.rate_limit import RateLimitRegistry
 from cms_ai_images import conf, progress
 from cms_ai_images.connections import get_redis, patient_redis, queue_name
 from cms_ai_images.models import GenerationTask, Worker
+from cms_ai_images.progress import Pace
 from cms_ai_images.types import Progress, Status
 
 logger = logging.getLogger(__name__)
@@ -93,16 +94,18 @@ def eta(
     task: GenerationTask,
     position: int | None,
     step: Progress | None,
-    read_pace: Callable[[str], float | None] = progress.read_pace,
+    read_pace: Callable[[str, int | None], Pace | None] = progress.read_pace,
 ) -> int | None:
     """About how many seconds until its pictures are there, from measured times; `None` where nothing is known.
 
-    While it waits: its place in the queue times the pool's time for a task, shared by the living workers. While it
-    runs: the time of the steps so far, for the steps that are left.
+    While it waits: the pool's time for a task for each that comes before, shared by the living workers, and then its
+    model's time. While it runs: the time of the steps so far, for the steps that are left.
     """
     if position is not None:
-        pace = read_pace(task.pool)
-        return None if pace is None else round(position * pace / max(1, _place(task)[1] or 0))
+        if (pace := read_pace(task.pool, task.model_id)) is None:
+            return None
+        workers = max(1, _place(task)[1] or 0)
+        return round((position - 1) * pace.pool / workers + pace.model)
     if step is None or task.started_at is None or not step.step:
         return None
     elapsed = (timezone.now() - task.started_at).total_seconds()

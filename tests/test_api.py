@@ -245,11 +245,21 @@ def test_authors_are_not_told_where_the_servers_files_are(client, author):
 def test_a_waiting_task_has_a_place_and_a_time(client, author, model):
     tasks = [make_task(author) for _ in range(3)]
     assert client.get(url("task-detail", tasks[2].uuid)).json()["eta_seconds"] is None
-    progress.note_pace("images", 10.0)
+    progress.note_pace("images", model.pk, 10.0)
     detail = client.get(url("task-detail", tasks[2].uuid)).json()
     assert (detail["position"], detail["eta_seconds"]) == (3, 30)
-    progress.note_pace("images", 20.0)
+    progress.note_pace("images", model.pk, 20.0)
     assert client.get(url("task-detail", tasks[0].uuid)).json()["eta_seconds"] == 13
+
+
+def test_a_time_is_that_of_the_model_after_those_of_others_shared_by_the_workers(client, author, model):
+    make_worker()
+    slow = make_model("slow")
+    progress.note_pace("images", model.pk, 2.0)
+    progress.note_pace("images", slow.pk, 32.0)  # the pool's: 2 + 0.3 * 30 = 11
+    tasks = [make_task(author, each) for each in (slow, model, slow, make_model("new"))]
+    etas = [client.get(url("task-detail", task.uuid)).json()["eta_seconds"] for task in tasks]
+    assert etas == [32, round(11 / 2 + 2), round(2 * 11 / 2 + 32), round(3 * 11 / 2 + 11)]
 
 
 def test_redis_away_is_no_error_for_readers(client, author, model, valkey_server):

@@ -74,11 +74,11 @@ def test_redis_is_asked_for_the_pace_once_however_many_wait(
     make_worker()
     for _ in range(10):
         make_task(author)
-    progress.note_pace("images", 10)
+    progress.note_pace("images", None, 10)
     valkey.config_resetstat()
     page = Client().get(url("task-list"), headers=headers).json()
     assert [task["eta_seconds"] for task in page["results"]] == [10 * (10 - place) for place in range(10)]
-    assert valkey.info("commandstats")["cmdstat_get"]["calls"] == 1
+    assert valkey.info("commandstats")["cmdstat_mget"]["calls"] == 1
 
 
 def test_both_ways_of_reading_tell_the_same(author: User, history: list[Any]) -> None:

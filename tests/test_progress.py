@@ -35,7 +35,7 @@ def test_a_redis_that_hangs_is_not_waited_for_at_every_step(valkey: redis.Redis,
     begun = time.monotonic()
     for step in range(2, 28):
         publish(task, step=step)
-    progress.note_pace("images", 1.0)
+    progress.note_pace("images", 1, 1.0)
     progress.forget("images", task)
     assert time.monotonic() - begun < 0.5
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1

@@ -131,7 +131,8 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     steps.check()
     pictures = backend.generate([member.parameters for member in members], steps)
     steps.check()
-    progress.note_pace(members[0].task.pool, (time.monotonic() - begun) / len(members))
+    first = members[0].task
+    progress.note_pace(first.pool, first.model_id, (time.monotonic() - begun) / len(members))
     # All have time before the first one is handed over: that waits while the backlog is full.
     seconds = _landing_seconds(len(members))
     leave_time(runtime.heartbeat, members, seconds)
