@@ -6,7 +6,6 @@ import io
 import threading
 import time
 from datetime import timedelta
-from uuid import uuid4
 
 import django_rq
 import pytest
@@ -17,8 +16,7 @@ from PIL import Image
 from redis.client import PubSub
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 
-from cms_ai_images import conf, connections, lifecycle, progress, queue, services
-from cms_ai_images.exceptions import DeadlineExceeded, LeaseLost
+from cms_ai_images import connections, progress, queue, services
 from cms_ai_images.models import CreditAccount, CreditEntry, GeneratedImage, GenerationTask, Worker
 from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Priority, ReviewState, Status
@@ -26,7 +24,6 @@ from cms_ai_images.worker import job
 from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.batch import BatchOver, Steps, join
 from cms_ai_images.worker.claiming import claim
-from cms_ai_images.worker.hold import Hold
 from cms_ai_images.worker.rq_worker import ImageWorker, serve
 
 from .factories import make_model, make_worker
@@ -355,45 +352,6 @@ class TestStopping:
         assert not GeneratedImage.objects.exists()
         task.refresh_from_db()
         assert task.status == Status.RUNNING
-
-
-class TestHold:
-    @pytest.fixture
-    def fence(self, author, model):
-        task = ask(author)
-        now = timezone.now()
-        lifecycle.claim(task, worker_id=make_worker().pk, lease=now, deadline=now + timedelta(hours=1))
-        task.refresh_from_db()
-        return task.fence
-
-    def test_a_beat_extends_the_lease(self, fence):
-        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
-        hold.beat()
-        hold.check()
-        lease = GenerationTask.objects.get().lease_expires_at
-        assert lease > timezone.now() + timedelta(seconds=conf.get("LEASE_SECONDS") - 2)
-
-    def test_a_beat_after_the_deadline_extends_nothing(self, fence):
-        before = GenerationTask.objects.get().lease_expires_at
-        hold = Hold(uuid4(), fence, timezone.now() - timedelta(seconds=1), 300)
-        hold.beat()
-        assert GenerationTask.objects.get().lease_expires_at == before
-        with pytest.raises(DeadlineExceeded):
-            hold.check()
-
-    def test_a_beat_notices_that_the_task_was_taken_over(self, fence):
-        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
-        GenerationTask.objects.update(attempt=9)
-        hold.beat()
-        with pytest.raises(LeaseLost):
-            hold.check()
-
-    def test_a_silent_database_ends_the_hold(self, fence, settings):
-        settings.CMS_AI_IMAGES = {"LEASE_SECONDS": 0.05}
-        hold = Hold(uuid4(), fence, timezone.now() + timedelta(minutes=1), 300)
-        time.sleep(0.1)
-        with pytest.raises(LeaseLost):
-            hold.check()
 
 
 def test_a_worker_shows_when_it_lives_and_when_it_has_gone(runtime):

@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cms_ai_images import tokens
 from cms_ai_images.models.tokens import Scope
@@ -32,13 +34,16 @@ class Command(BaseCommand):
         users = get_user_model()._default_manager
         user = users.filter(**{get_user_model().USERNAME_FIELD: options["username"]}).first()
         if user is None:
-            raise CommandError("There is no such user.")
+            raise CommandError(_("There is no such user."))
         if options["revoke_all"]:
-            self.stdout.write(f"{tokens.revoke_all(user)} tokens revoked.")
+            count = tokens.revoke_all(user)
+            self.stdout.write(
+                ngettext("%(count)d token revoked.", "%(count)d tokens revoked.", count) % {"count": count}
+            )
             return
         if not 0 <= options["days"] <= 36_500:
-            raise CommandError("--days must be between 0 and 36500.")
+            raise CommandError(_("--days must be between 0 and 36500."))
         expires = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
         scopes = options["scope"] or Scope.values
-        _token, secret = tokens.issue(user, options["name"][:100], scopes=set(scopes), expires_at=expires)
+        __, secret = tokens.issue(user, options["name"][:100], scopes=set(scopes), expires_at=expires)
         self.stdout.write(secret)

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
 
 from cms_ai_images.webhooks import sending
 from cms_ai_images.webhooks.courier import Courier
@@ -23,11 +24,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
             results = [result for endpoint in sending.due_endpoints() for result in sending.send_all(endpoint)]
-            self.stdout.write(f"Delivered: {sum(results)}. Not delivered: {len(results) - sum(results)}.")
+            counts = {"delivered": sum(results), "others": len(results) - sum(results)}
+            self.stdout.write(_("Delivered: %(delivered)d. Not delivered: %(others)d.") % counts)
             return
         courier = Courier()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: courier.request_stop())
-        self.stdout.write("Sending webhooks.")
+            signal.signal(number, lambda *signal_and_frame: courier.request_stop())
+        self.stdout.write(_("Sending webhooks."))
         courier.run()
         courier.stop()

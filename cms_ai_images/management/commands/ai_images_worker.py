@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
+from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from cms_ai_images.connections import queue_name
@@ -47,10 +48,10 @@ class Command(BaseCommand):
         self._check_queues(options["pool"])
         self._check_models(options["models"], options["pool"])
         if options["workers"] < 1:
-            raise CommandError("--workers must be 1 or more.")
+            raise CommandError(_("--workers must be 1 or more."))
         devices = [None] if options["device"] is None else [each.strip() for each in options["device"].split(",")]
         if "" in devices:  # CUDA would take it for "no GPU at all"
-            raise CommandError("--device takes the numbers of GPUs, such as 0 or 0,1.")
+            raise CommandError(_("--device takes the numbers of GPUs, such as 0 or 0,1."))
         devices *= options["workers"]
         work = self._work_together if len(devices) > 1 else self._work
         work(devices, options["pool"], options["models"], options["burst"])
@@ -60,30 +61,34 @@ class Command(BaseCommand):
             use_device(devices[0])
         except AIImagesError as error:
             raise CommandError(f"{error} ({error.code})") from error
-        self.stdout.write(f"Working on pool {pool}.")
+        self.stdout.write(_("Working on pool %(pool)s.") % {"pool": pool})
         try:
             is_lost = serve(pool, burst=burst, preload=models)
         except RedisError as error:
-            raise CommandError(f"Redis is away, and what waits could not be drawn: {error}") from error
+            message = _("Redis is away, and what waits could not be drawn: %(error)s") % {"error": error}
+            raise CommandError(message) from error
         if is_lost:
-            message = "The device is lost; the work was handed back. Start this worker anew."
+            message = _("The device is lost; the work was handed back. Start this worker anew.")
             raise CommandError(message, returncode=RESTART)
 
     def _work_together(self, devices: list[str | None], pool: str, models: list[str], burst: bool) -> None:
-        self.stdout.write(f"Working on pool {pool} with {len(devices)} processes.")
+        values = {"pool": pool, "count": len(devices)}
+        self.stdout.write(_("Working on pool %(pool)s with %(count)d processes.") % values)
         connections.close_all()  # this process only watches the others
         together = DevicePool(pool, devices, models)
         together.start(burst=burst, logging_level="WARNING")
         if burst and together.status_of_failed:
-            raise CommandError("Not every worker ended well.", returncode=together.status_of_failed)
+            raise CommandError(_("Not every worker ended well."), returncode=together.status_of_failed)
 
     def _check_queues(self, pool: str) -> None:
         names = [queue_name(pool, priority) for priority in sorted(Priority, reverse=True)]
         if missing := [name for name in names if name not in settings.RQ_QUEUES]:
-            raise CommandError(f"RQ_QUEUES has no queue called {', '.join(missing)}: pool {pool} needs all three.")
+            message = _("RQ_QUEUES has no queue called %(names)s: pool %(pool)s needs all three.")
+            raise CommandError(message % {"names": ", ".join(missing), "pool": pool})
 
     def _check_models(self, slugs: list[str], pool: str) -> None:
         known = set(GenerationModel.objects.filter(enabled=True, pool=pool).values_list("slug", flat=True))
         if unknown := sorted(set(slugs) - known):
-            names = ", ".join(sorted(known)) or "none"
-            raise CommandError(f"Pool {pool} has no enabled model called {', '.join(unknown)}. Known: {names}.")
+            message = _("Pool %(pool)s has no enabled model called %(names)s. Known: %(known)s.")
+            names = {"names": ", ".join(unknown), "known": ", ".join(sorted(known)) or _("none")}
+            raise CommandError(message % {"pool": pool, **names})
