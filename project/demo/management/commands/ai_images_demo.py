@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from django.apps import apps
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db import connection
@@ -110,8 +111,10 @@ class Command(BaseCommand):
 
     def serve(self, processes: Processes, address: str) -> None:
         """Say where everything is, and go on until somebody stops it."""
+        pages = _("\nPages     %(address)s/pages/") % {"address": address} if apps.is_installed("cms") else ""
         self.say(
-            _(
+            pages
+            + _(
                 "\nArticles  %(address)s/articles/\n"
                 "Admin     %(address)s/admin/\n"
                 "Logins    editor/editor, designer/designer, manager/manager, admin/admin\n"
