@@ -39,6 +39,11 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
+def median_error(values: list[float]) -> float | None:
+    """The standard error of that middle, were the rounds spread normally; `None` for a single round."""
+    return 1.2533 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+
+
 def rounded(value: Any) -> Any:
     """Four digits are more than these measurements are worth."""
     if isinstance(value, float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.results import Result, median, say
+from benchmarks.results import Result, median, median_error, say
 from benchmarks.site import Site, seconds_between
 from cms_ai_images.models import GenerationModel
 from cms_ai_images.types import Status
@@ -37,6 +37,7 @@ def queue_efficiency(site: Site) -> Result:
         unit="of the bare loop's pictures per second",
         mark=0.97,
         details={
+            "standard_error": median_error(ratios),
             "rounds": ratios,
             "picture_seconds": median(seconds),
             "overhead_seconds": median(overheads),

@@ -144,8 +144,12 @@ class ImageWorker(SimpleWorker):
         """A second signal ends the grace, and nothing else: RQ would break the work off in the middle of a line."""
 
     def _hear_of_cancellation(self, message: dict[str, Any]) -> None:
-        uuid, _, attempt = message["data"].decode().partition(" ")
-        self.runtime.heartbeat.cancel(UUID(uuid), int(attempt))
+        """What cannot be read must not end the thread that listens: RQ's commands come through it, too."""
+        try:
+            uuid, _, attempt = message["data"].decode().partition(" ")
+            self.runtime.heartbeat.cancel(UUID(uuid), int(attempt))
+        except ValueError as error:
+            logger.warning("No cancellation: %s", error)
 
     def _say_that_it_goes_on(self, job: Job, execution: Execution, over: threading.Event) -> None:
         while not over.wait(conf.get("HEARTBEAT_SECONDS")):
