@@ -1,0 +1,68 @@
+"""What a worker hears on Redis while it draws."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import django_rq
+import pytest
+from django.utils import timezone
+
+from cms_ai_images import connections, lifecycle, progress
+from cms_ai_images.exceptions import TaskCancelled
+from cms_ai_images.worker.batch import join
+from cms_ai_images.worker.hold import Hold
+from cms_ai_images.worker.rq_worker import ImageWorker
+
+from .factories import make_task
+from .test_reconciler import wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHANNEL = progress.cancel_channel("images")
+
+
+@pytest.fixture
+def worker(runtime, valkey):
+    """One whose thread listens."""
+    queue = django_rq.get_queue(connections.queue_name("images"))
+    worker = ImageWorker([queue], connection=queue.connection, runtime=runtime)
+    worker.subscribe()
+    wait_for(lambda: valkey.pubsub_numsub(CHANNEL)[0][1] == 1)
+    yield worker
+    worker.unsubscribe()
+
+
+@pytest.fixture
+def holds(worker, author):
+    """What it draws: two tasks, at their first attempt."""
+    deadline = timezone.now() + timedelta(minutes=5)
+    tasks = [make_task(author) for _ in range(2)]
+    for task in tasks:
+        assert lifecycle.claim(task, worker_id=worker.runtime.worker.pk, lease=deadline, deadline=deadline)
+    return [member.hold for member in join(worker.runtime.heartbeat, tasks)]
+
+
+def is_cancelled(hold: Hold) -> bool:
+    try:
+        hold.check()
+    except TaskCancelled:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("noise", [b"", b"hello", b"\xff\xfe", b"{uuid}", b"{uuid} two"])
+def test_it_listens_on_after_what_it_cannot_read(valkey, worker, holds, noise):
+    valkey.publish(CHANNEL, noise.replace(b"{uuid}", str(holds[0].uuid).encode()))
+    progress.request_cancel("images", holds[1].uuid, 1)
+    wait_for(lambda: is_cancelled(holds[1]))
+    assert not is_cancelled(holds[0])
+    assert worker.pubsub_thread.is_alive()
+
+
+def test_it_knows_which_attempt_is_meant(holds):
+    """Messages are heard in turn: when the second one has been, so has the first."""
+    progress.request_cancel("images", holds[0].uuid, 2)
+    progress.request_cancel("images", holds[1].uuid, 1)
+    wait_for(lambda: is_cancelled(holds[1]))
+    assert not is_cancelled(holds[0])
