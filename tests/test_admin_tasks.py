@@ -87,12 +87,30 @@ def test_a_tasks_page_offers_nothing_to_who_may_only_look(author: User, other_au
     author.user_permissions.add(Permission.objects.get(codename="view_all_tasks"))
     client = logged_in(author)
     for task in (theirs, done):
-        page = url(GenerationTask, "change", task.pk)
-        html = client.get(page).content.decode()
+        html = client.get(url(GenerationTask, "change", task.pk)).content.decode()
         assert 'name="_retry"' not in html
         assert 'name="_cancel"' not in html
-        assert client.post(page, {"_retry": "1"}).status_code == 403
+    assert client.post(url(GenerationTask, "change", theirs.pk), {"_retry": "1"}).status_code == 403
     assert set(GenerationTask.objects.values_list("status", flat=True)) == {Status.FAILED, Status.SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("button", "meanwhile", "word"),
+    [
+        ("_retry", Status.QUEUED, "Queued"),
+        ("_retry", Status.RUNNING, "Running"),
+        ("_retry", Status.SUCCEEDED, "Succeeded"),
+        ("_cancel", Status.FAILED, "Failed"),
+    ],
+)
+def test_a_button_of_an_old_page_is_answered_with_a_sentence(
+    author: User, button: str, meanwhile: str, word: str
+) -> None:
+    make_worker()
+    task = make_task(author, status=meanwhile)
+    answer = logged_in(author).post(url(GenerationTask, "change", task.pk), {button: "1"}, follow=True)
+    assert f"This is no longer possible: the task is {word}." in answer.content.decode()
+    assert GenerationTask.objects.get().status == meanwhile
 
 
 def test_a_tasks_page_takes_no_button_from_elsewhere(author: User) -> None:

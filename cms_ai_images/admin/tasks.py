@@ -166,22 +166,24 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         task = self.get_object(request, unquote(object_id or ""))
         if task is None:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        actions = self._actions_for(request, task)
-        for name, action in actions.items():
-            if request.method == "POST" and name in request.POST:
-                self._each(request, self.get_queryset(request).filter(uuid=task.uuid), action)
-                return HttpResponseRedirect(request.get_full_path())
-        buttons = {"can_cancel": "_cancel" in actions, "can_retry": "_retry" in actions}
+        if may_manage := self._may_manage(request, task):
+            for name, action in {"_cancel": services.cancel, "_retry": services.retry}.items():
+                if request.method == "POST" and name in request.POST:
+                    # Whatever has become of the task meanwhile: the service says whether it is still possible.
+                    self._each(request, self.get_queryset(request).filter(uuid=task.uuid), action)
+                    return HttpResponseRedirect(request.get_full_path())
+        buttons = {
+            "can_cancel": may_manage and not task.is_final,
+            "can_retry": may_manage and task.status in (Status.FAILED, Status.CANCELLED),
+        }
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **buttons})
 
-    def _actions_for(self, request: HttpRequest, task: GenerationTask) -> dict[str, Action]:
+    def _may_manage(self, request: HttpRequest, task: GenerationTask) -> bool:
         try:
             services.check_manager(request.user, task)
         except AIImagesError:
-            return {}
-        if not task.is_final:
-            return {"_cancel": services.cancel}
-        return {} if task.status == Status.SUCCEEDED else {"_retry": services.retry}
+            return False
+        return True
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Authors may stop and repeat their own tasks, operators anybody's; who may only look is offered no action."""
