@@ -40,5 +40,18 @@ def test_every_check_is_documented():
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path):
-    links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [link for link in links_of(page) if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_found_from_the_readme():
+    found = {ROOT / "README.md"}
+    while (
+        more := {(page.parent / link).resolve() for page in found for link in links_of(page) if ".md" in link} - found
+    ):
+        found |= more
+    assert set((ROOT / "docs").glob("*.md")) - found == set()
+
+
+def links_of(page: Path) -> list[str]:
+    """The files that a page leads to."""
+    return re.findall(r"\]\((?!http)([^)#]+)", page.read_text())
