@@ -1,4 +1,4 @@
-"""What a worker hears on Redis while it draws."""
+"""What a worker hears from Redis, and what Redis knows of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import django_rq
 import pytest
 from django.utils import timezone
+from rq import Worker as RQWorker
 
 from cms_ai_images import connections, lifecycle, progress
 from cms_ai_images.exceptions import TaskCancelled
@@ -66,3 +67,13 @@ def test_it_knows_which_attempt_is_meant(holds):
     progress.request_cancel("images", holds[1].uuid, 1)
     wait_for(lambda: is_cancelled(holds[1]))
     assert not is_cancelled(holds[0])
+
+
+def test_an_emptied_redis_gets_to_know_what_it_does(valkey, worker):
+    """An idle one had no state in RQ's pages, and in `rq info`, until its next job."""
+    worker.register_birth()
+    worker.set_state("idle")
+    valkey.flushall()
+    worker.heartbeat()
+    [known] = RQWorker.all(connection=valkey)
+    assert (known.name, known.get_state(), known.queue_names()) == (worker.name, "idle", worker.queue_names())

@@ -99,6 +99,7 @@ class ImageWorker(SimpleWorker):
             with self.connection.pipeline() as introduction:
                 worker_registration.register(self, introduction)
                 introduction.hset(self.key, mapping=self.serialize())
+                self.set_state(self.get_state(), introduction)  # else it would have none until its next job
                 introduction.execute()
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
