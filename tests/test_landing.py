@@ -18,10 +18,12 @@ from cms_ai_images.types import (
 )
 from cms_ai_images.worker import landing
 from cms_ai_images.worker.attempt import carry_out
+from cms_ai_images.worker.batch import move_deadline
 from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.runtime import Runtime
 
 from .factories import make_model, make_task, make_worker
+from .test_reconciler import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,6 +74,22 @@ class TestLanding:
         runtime.lander.stop()
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 6
 
+    def test_who_has_time_enough_is_given_no_more(self, author, model, runtime, monkeypatch):
+        """Each time is a write for which the GPU would wait."""
+        given = []
+
+        def give(member, seconds):
+            given.append(seconds)
+            move_deadline(member, seconds)
+
+        monkeypatch.setattr("cms_ai_images.worker.batch.move_deadline", give)
+        for number, expected in enumerate([1, 0]):  # the first one loads the model
+            task = make_task(author, model, prompt=f"picture {number}")
+            assert carry_out(runtime, claim(runtime, str(task.uuid))) == "drawn"
+            wait_for(lambda: not GenerationTask.objects.filter(status=Status.RUNNING).exists())
+            assert len(given) == expected
+            given.clear()
+
     def test_everybody_has_time_before_the_first_is_handed_over(self, author, model, settings, monkeypatch):
         """Handing over waits while the backlog is full: who was not given time yet could lose the lease."""
         settings.CMS_AI_IMAGES = {**settings.CMS_AI_IMAGES, "LANDING_BACKLOG": 1}
@@ -94,7 +112,7 @@ class TestLanding:
             runtime.stop()
         landing_now, *others = left
         assert 100 < landing_now < 120
-        assert [round(seconds, -2) for seconds in others] == [700] * 3 + [1000] * 4
+        assert [round(seconds, -2) for seconds in others] == [600] * 3 + [900] * 4
         assert GenerationTask.objects.filter(status=Status.SUCCEEDED, failures=0).count() == 8
 
     @pytest.mark.local_files

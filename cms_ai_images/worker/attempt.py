@@ -134,7 +134,7 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     first = members[0].task
     progress.note_pace(first.pool, first.model_id, (time.monotonic() - begun) / len(members))
     # All have time before the first one is handed over: that waits while the backlog is full.
-    seconds = _landing_seconds(len(members))
+    seconds = _landing_seconds(runtime.lander.waiting + len(members))
     leave_time(runtime.heartbeat, members, seconds)
     leave_time(runtime.heartbeat, behind, seconds + members[0].task.time_limit)
     for member, own in zip(members, pictures, strict=True):
@@ -144,8 +144,5 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
 
 
 def _landing_seconds(count: int) -> float:
-    """Until so many tasks have landed: the one that is landing now, the backlog and these have their turns before.
-
-    The time of each begins anew with its turn.
-    """
-    return float(conf.get("LANDING_TIMEOUT_SECONDS") * (1 + conf.get("LANDING_BACKLOG") + count))
+    """Until so many tasks have landed after the one that is landing now. The time of each begins anew with its turn."""
+    return float(conf.get("LANDING_TIMEOUT_SECONDS") * (1 + count))

@@ -40,6 +40,11 @@ class Lander(threading.Thread):
         self.heartbeat = heartbeat
         self._backlog: queue.Queue[Landing | None] = queue.Queue(maxsize=conf.get("LANDING_BACKLOG"))
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn; whoever submits knows that there will be no more of them."""
+        return self._backlog.qsize()
+
     def submit(self, landing: Landing) -> None:
         """Take over; waits while the backlog is full. The claim's lease is kept until the pictures are stored."""
         self._backlog.put(landing)
