@@ -94,6 +94,15 @@ def test_a_tasks_page_offers_nothing_to_who_may_only_look(author: User, other_au
     assert set(GenerationTask.objects.values_list("status", flat=True)) == {Status.FAILED, Status.SUCCEEDED}
 
 
+def test_the_buttons_of_a_page_work_for_those_who_may_open_it(author: User) -> None:
+    operator = make_user("operator", "cms_ai_images.change_generationtask", is_staff=True)
+    for task in (make_task(operator), make_task(author)):
+        page = url(GenerationTask, "change", task.pk)
+        assert logged_in(operator).get(page).status_code in (302, 403)
+        assert logged_in(operator).post(page, {"_cancel": "1"}).status_code == 403
+    assert set(GenerationTask.objects.values_list("status", flat=True)) == {Status.QUEUED}
+
+
 @pytest.mark.parametrize(
     ("button", "meanwhile", "word"),
     [

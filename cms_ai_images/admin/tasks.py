@@ -183,7 +183,7 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
             services.check_manager(request.user, task)
         except AIImagesError:
             return False
-        return True
+        return self.has_view_permission(request, task)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Authors may stop and repeat their own tasks, operators anybody's; who may only look is offered no action."""
