@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import django_rq
 import pytest
 from django.utils import timezone
+from redis.client import PubSubWorkerThread
+from redis.exceptions import RedisError
 from rq import Worker as RQWorker
 
-from cms_ai_images import connections, lifecycle, progress
+from cms_ai_images import connections, lifecycle, progress, services
 from cms_ai_images.exceptions import TaskCancelled
+from cms_ai_images.types import GenerationRequest
+from cms_ai_images.worker.attempt import carry_out
 from cms_ai_images.worker.batch import join
 from cms_ai_images.worker.hold import Hold
-from cms_ai_images.worker.rq_worker import ImageWorker
+from cms_ai_images.worker.rq_worker import ImageWorker, serve
 
-from .factories import make_task
+from .factories import make_model, make_task, make_worker
 from .test_reconciler import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,3 +82,27 @@ def test_an_emptied_redis_gets_to_know_what_it_does(valkey, worker):
     worker.heartbeat()
     [known] = RQWorker.all(connection=valkey)
     assert (known.name, known.get_state(), known.queue_names()) == (worker.name, "idle", worker.queue_names())
+
+
+def test_nobody_listens_on_for_a_loop_that_ended_without_redis(author, valkey_server, monkeypatch):
+    """Each loss of Redis left a thread behind, and a connection as soon as Redis was back."""
+
+    def lose_redis(*args):
+        outcome = carry_out(*args)
+        listening.extend(each for each in threading.enumerate() if isinstance(each, PubSubWorkerThread))
+        valkey_server.stop()
+        return outcome
+
+    listening: list[threading.Thread] = []
+    monkeypatch.setattr("cms_ai_images.worker.job.carry_out", lose_redis)
+    make_worker()
+    make_model()
+    services.request_generation(author, GenerationRequest(prompt="an apple"))
+    try:
+        with pytest.raises(RedisError):
+            serve("images", burst=True)
+        [thread] = listening
+        thread.join(10)
+        assert not thread.is_alive()
+    finally:
+        valkey_server.start()

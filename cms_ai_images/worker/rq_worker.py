@@ -114,9 +114,13 @@ class ImageWorker(SimpleWorker):
 
     def unsubscribe(self) -> None:
         """As RQ does, but the thread that listens is told to stop before it is woken: else it may listen on."""
+        self.stop_listening()
+        super().unsubscribe()
+
+    def stop_listening(self) -> None:
+        """Let that thread end when it is next woken. RQ leaves it behind where Redis is not there for a goodbye."""
         if self.pubsub_thread:
             self.pubsub_thread.stop()
-        super().unsubscribe()
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """Somebody stops the job in RQ's pages. There is no process to kill: its task is cancelled, within a step.
@@ -227,7 +231,10 @@ def _work(runtime: Runtime, pool: str, name: str, burst: bool) -> None:
             for priority in sorted(Priority, reverse=True)
         ]
         worker = ImageWorker(queues, name=name, connection=redis, runtime=runtime)
-        worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+        try:
+            worker.work(burst=burst, with_scheduler=False, logging_level="WARNING")
+        finally:
+            worker.stop_listening()
     except RedisError as error:
         if burst and not runtime.must_stop:
             raise
