@@ -27,7 +27,7 @@ def queue_efficiency(site: Site) -> Result:
     ratios, seconds, overheads = [], [], []
     for number in range(rounds):
         bare = site.rivals.seconds("bare", count, **arguments(size, steps)) / count
-        ours = interval(site, model, count + 1)
+        ours = interval(site, model, count)
         ratios.append(bare / ours)
         seconds.append(bare)
         overheads.append(ours - bare)
@@ -181,8 +181,11 @@ def warm_up(site: Site, model: GenerationModel) -> None:
 
 
 def interval(site: Site, model: GenerationModel, count: int) -> float:
-    """Seconds from picture to picture while there is always a next one to draw."""
-    return mean_interval(site.wait(site.ask(model, count)))
+    """Seconds from picture to picture, `count` times, while there is always a next one to draw.
+
+    The last picture is not counted: nothing is drawn while it is stored.
+    """
+    return mean_interval(site.wait(site.ask(model, count + 2))[:-1])
 
 
 def mean_interval(tasks: list[Any]) -> float:

@@ -23,7 +23,7 @@ MARKS = {
     "api_latency": 1.5,
 }
 DETAILS = {
-    "queue_efficiency": {"rounds", "picture_seconds", "overhead_seconds", "pictures_in_a_round"},
+    "queue_efficiency": {"standard_error", "rounds", "picture_seconds", "overhead_seconds", "pictures_in_a_round"},
     "overlap": {"rounds", "gpu_seconds", "landing_seconds", "without_overlap"},
     "batching": {"rounds", "tasks", "max_batch"},
     "against_naive": {"rounds", "requests", "max_batch"},
