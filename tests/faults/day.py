@@ -38,6 +38,7 @@ class Day:
         self.cancelled: set[int] = set()
         self.problems: list[tuple[str, str]] = []
         self.hangs_until = 0.0
+        self.ended: list[int] = []
         self.sprung = 0
         self.swept = 0
         self.outcomes: Counter[str] = Counter()
@@ -88,10 +89,18 @@ class Day:
         while self._open():
             if time.monotonic() > until:
                 return False
+            self.supervise()
             time.sleep(0.05)
         if self.hangs_until > time.monotonic():
             time.sleep(self.hangs_until - time.monotonic())
         return True
+
+    def supervise(self) -> None:
+        """Start anew who asks for it, as systemd does; a call that hangs may be noticed late. No one else may end."""
+        for status in self.site.workers.died():
+            self.ended.append(status)
+            if status == RESTART:
+                self.site.workers.start()
 
     def try_again(self) -> None:
         """Let some authors press "retry" on what failed or was cancelled; then it has to work."""
@@ -104,7 +113,7 @@ class Day:
 
     def judge(self) -> list[tuple[str, str]]:
         """What is wrong after the sweep that an administrator runs daily."""
-        for status in self.site.workers.died():
+        for status in [*self.ended, *self.site.workers.died()]:
             if status != RESTART or not self.hangs_until:  # several calls that hang may be one too many
                 self.problems.append(("no worker ends by itself", f"exit status {status}"))
         until = time.monotonic() + LAST_WRITE_SECONDS
