@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import sys
 from typing import Any
@@ -41,7 +42,7 @@ def median(values: list[float]) -> float:
 
 def median_error(values: list[float]) -> float | None:
     """The standard error of that middle, were the rounds spread normally; `None` for a single round."""
-    return 1.2533 * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return math.sqrt(math.pi / 2 / len(values)) * statistics.stdev(values) if len(values) > 1 else None
 
 
 def rounded(value: Any) -> Any:

@@ -49,6 +49,13 @@ def make_model(slug: str = "dummy", **fields: Any) -> GenerationModel:
     return GenerationModel.objects.create(slug=slug, **{**values, **fields})
 
 
+def make_picture_model(**fields: Any) -> GenerationModel:
+    """A model that can start from pictures, too, with steps enough to change them a little, and a living worker."""
+    make_worker()
+    operations = ["text_to_image", "image_to_image", "inpaint"]
+    return make_model(operations=operations, default_parameters={"steps": 10, "guidance_scale": 0.0}, **fields)
+
+
 def make_preset(
     slug: str = "pencil", *, groups: tuple[Group, ...] = (), version: dict[str, Any] | None = None, **fields: Any
 ) -> StylePreset:

@@ -17,7 +17,7 @@ from cms_ai_images.types import Status
 
 from .api import post, url
 from .conftest import logged_in
-from .factories import make_model, make_task, make_worker
+from .factories import make_picture_model, make_task
 from .pictures import SLANT, filer_image, png
 
 pytestmark = pytest.mark.django_db
@@ -25,11 +25,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def model(db: None) -> GenerationModel:
-    make_worker()
-    return make_model(
-        operations=["text_to_image", "image_to_image", "inpaint"],
-        default_parameters={"steps": 10, "guidance_scale": 0.0},
-    )
+    return make_picture_model()
 
 
 @pytest.fixture

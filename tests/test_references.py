@@ -35,7 +35,7 @@ from cms_ai_images.storage import draft_storage
 from cms_ai_images.types import GenerationRequest, Reference, Status
 from cms_ai_images.worker.inputs import with_pictures
 
-from .factories import make_image, make_model, make_preset, make_task, make_worker
+from .factories import make_image, make_picture_model, make_preset, make_task
 from .pictures import SLANT, filer_image, png
 
 pytestmark = pytest.mark.django_db
@@ -57,11 +57,7 @@ def _no_files_of_others() -> None:
 
 @pytest.fixture
 def model(db: None) -> Any:
-    make_worker()
-    return make_model(
-        operations=["text_to_image", "image_to_image", "inpaint"],
-        default_parameters={"steps": 10, "guidance_scale": 0.0},
-    )
+    return make_picture_model()
 
 
 def request(*brought: Reference, **fields: Any) -> GenerationRequest:

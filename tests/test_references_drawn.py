@@ -22,7 +22,7 @@ from cms_ai_images.worker.claiming import claim
 from cms_ai_images.worker.rq_worker import serve
 from cms_ai_images.worker.runtime import Runtime
 
-from .factories import make_model, make_worker
+from .factories import make_picture_model
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,8 +31,7 @@ TEAL, GOLD = (0, 128, 128), (255, 215, 0)
 
 @pytest.fixture
 def model() -> GenerationModel:
-    make_worker()
-    return make_model(operations=["text_to_image", "image_to_image", "inpaint"], options={"max_batch": 4})
+    return make_picture_model(options={"max_batch": 4})
 
 
 def picture_of(color: tuple[int, int, int]) -> bytes:

@@ -28,6 +28,9 @@ from cms_ai_images.types import Status
 Action = Callable[[Any, GenerationTask], Any]
 """A service that does something with a task for a user."""
 
+BUTTONS: dict[str, Action] = {"_cancel": services.cancel, "_retry": services.retry}
+"""Those of a task's page."""
+
 THUMBNAILS = 4
 """Most pictures of a task that its row shows."""
 
@@ -162,21 +165,27 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
+        """With what its buttons do. Whether that is still possible, whatever the page has shown, the service says."""
+        if action := next((action for name, action in BUTTONS.items() if name in request.POST), None):
+            task = self.get_object(request, unquote(object_id or ""))
+            if task is not None and self._may_manage(request, task):
+                self._each(request, self.get_queryset(request).filter(uuid=task.uuid), action)
+                return HttpResponseRedirect(request.get_full_path())
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: GenerationTask | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
         """With a button for what can be done with the task."""
-        task = self.get_object(request, unquote(object_id or ""))
-        if task is None:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        if may_manage := self._may_manage(request, task):
-            for name, action in {"_cancel": services.cancel, "_retry": services.retry}.items():
-                if request.method == "POST" and name in request.POST:
-                    # Whatever has become of the task meanwhile: the service says whether it is still possible.
-                    self._each(request, self.get_queryset(request).filter(uuid=task.uuid), action)
-                    return HttpResponseRedirect(request.get_full_path())
-        buttons = {
-            "can_cancel": may_manage and not task.is_final,
-            "can_retry": may_manage and task.status in (Status.FAILED, Status.CANCELLED),
-        }
-        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **buttons})
+        if obj is not None and self._may_manage(request, obj):
+            context["can_cancel"] = not obj.is_final
+            context["can_retry"] = obj.status in (Status.FAILED, Status.CANCELLED)
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def _may_manage(self, request: HttpRequest, task: GenerationTask) -> bool:
         try:

@@ -133,16 +133,12 @@ def _draw_together(runtime: Runtime, backend: Backend, members: list[Member], be
     steps.check()
     first = members[0].task
     progress.note_pace(first.pool, first.model_id, (time.monotonic() - begun) / len(members))
-    # All have time before the first one is handed over: that waits while the backlog is full.
-    seconds = _landing_seconds(runtime.lander.waiting + len(members))
+    # All have time before the first one is handed over: that waits while the backlog is full. The one that is landing
+    # now, those that wait and these have their turns until then; the time of each begins anew with its turn.
+    seconds = conf.get("LANDING_TIMEOUT_SECONDS") * (1 + runtime.lander.waiting + len(members))
     leave_time(runtime.heartbeat, members, seconds)
-    leave_time(runtime.heartbeat, behind, seconds + members[0].task.time_limit)
+    leave_time(runtime.heartbeat, behind, seconds + first.time_limit)
     for member, own in zip(members, pictures, strict=True):
         if not member.ended:
             member.ended = DRAWN
             runtime.lander.submit(Landing(member=member, pictures=own, model_revision=backend.revision))
-
-
-def _landing_seconds(count: int) -> float:
-    """Until so many tasks have landed after the one that is landing now. The time of each begins anew with its turn."""
-    return float(conf.get("LANDING_TIMEOUT_SECONDS") * (1 + count))
