@@ -177,15 +177,16 @@ class GenerationTaskAdmin(ReadOnlyAdmin):
         self,
         request: HttpRequest,
         context: dict[str, Any],
-        *args: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
         obj: GenerationTask | None = None,
-        **kwargs: Any,
     ) -> HttpResponse:
         """With a button for what can be done with the task."""
         if obj is not None and self._may_manage(request, obj):
             context["can_cancel"] = not obj.is_final
             context["can_retry"] = obj.status in (Status.FAILED, Status.CANCELLED)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _may_manage(self, request: HttpRequest, task: GenerationTask) -> bool:
         try:
